@@ -1,0 +1,1 @@
+export type { Backend, CompileOptions, Program, StateStore, WeightSource } from './backend.js';

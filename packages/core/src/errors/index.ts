@@ -1,0 +1,1 @@
+export { type ErrorCode, isTesseraeError, TesseraeError, type TesseraeErrorOptions } from './tesserae-error.js';

@@ -1,0 +1,47 @@
+import { type Graph, leavesOf, type Node } from './graph.js';
+
+function attributesText(node: Node): string {
+  const parts = Object.entries(node.attributes).flatMap(([key, value]): string[] => {
+    if (key === 'body') return [];
+    if (key === 'array') {
+      const { data } = value as { readonly data: ArrayLike<number> };
+      return [data.length > 8 ? `${data.length} values` : `[${Array.from(data).join(', ')}]`];
+    }
+    return [`${key}=${JSON.stringify(value)}`];
+  });
+  return parts.length === 0 ? '' : ` {${parts.join(', ')}}`;
+}
+
+/** The graph as text, one node a line; loop bodies are indented below their loop. */
+export function printGraph(graph: Graph, indent = ''): string {
+  const lines = [`${indent}graph ${graph.name} (${leavesOf(graph, 'input').map((leaf) => leaf.name).join(', ')})`];
+  graph.nodes.forEach((node, index) => {
+    const inputs = node.inputs.map((input) => `%${input}`).join(', ');
+    const label = node.label === undefined ? '' : `  # ${node.label}`;
+    lines.push(`${indent}  %${index} = ${node.operation}(${inputs})${attributesText(node)} : ${node.dtype}[${node.shape.join(',')}]${label}`);
+    if (node.operation === 'loop') lines.push(printGraph(node.attributes.body, `${indent}    `));
+  });
+  for (const { name, node } of graph.outputs) lines.push(`${indent}  return ${name} = %${node}`);
+  for (const { name, node } of graph.updates) lines.push(`${indent}  update ${name} = %${node}`);
+  return lines.join('\n');
+}
+
+/** A short stable hash of a graph's structure (FNV-1a over its text and large literals), for caches of compiled programs. */
+export function hashGraph(graph: Graph): string {
+  let low = 0x811c9dc5;
+  let high = 0x1000193;
+  const mix = (code: number): void => {
+    low = Math.imul(low ^ code, 0x01000193);
+    high = Math.imul(high ^ (code + 0x9e37), 0x85ebca6b);
+  };
+  const text = printGraph(graph);
+  for (let index = 0; index < text.length; index += 1) mix(text.charCodeAt(index));
+  for (const node of graph.nodes) {
+    if (node.operation === 'literal' && node.attributes.array.data.length > 8) {
+      const { data } = node.attributes.array;
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      for (const byte of bytes) mix(byte);
+    }
+  }
+  return `${(high >>> 0).toString(16).padStart(8, '0')}${(low >>> 0).toString(16).padStart(8, '0')}`;
+}

@@ -1,0 +1,17 @@
+export type {
+  CallOptions,
+  DecodedRow,
+  DecodeRequest,
+  GraphLogits,
+  Grid,
+  GuidanceBranch,
+  ImagePrior,
+  ImageTextScorer,
+  ImageTokenizer,
+  LogitsChange,
+  Picture,
+  Sampling,
+  ScorableImage,
+  StepView,
+  TextTokenizer,
+} from './interfaces.js';

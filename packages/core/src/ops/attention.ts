@@ -1,0 +1,13 @@
+import { apply, type Tensor } from '../graph/index.js';
+
+/** What a forbidden score becomes: far below any real one, yet finite, so that a row without any key stays a number. */
+export const maskedScore = -1e9;
+
+/**
+ * softmax(scale·q·kᵀ, mask)·v for q `[batch, heads, queries, headSize]`, k and v `[batch, heads, keys, headSize]`.
+ * `mask` is bool, true where a query may look, and broadcasts to `[batch, heads, queries, keys]`.
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: { readonly mask?: Tensor; readonly scale?: number } = {}): Tensor {
+  const scale = options.scale ?? 1 / Math.sqrt(q.shape[q.shape.length - 1] ?? 1);
+  return apply('attention', options.mask === undefined ? [q, k, v] : [q, k, v, options.mask], { scale });
+}

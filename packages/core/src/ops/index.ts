@@ -1,0 +1,11 @@
+export * from './activation.js';
+export { attention, maskedScore } from './attention.js';
+export { conv2d, conv2dAttributes, type Conv2dOptions, maxPool2d, upsampleNearest2d } from './convolution.js';
+export { decompose } from './decompose.js';
+export * from './elementwise.js';
+export * from './indexing.js';
+export * from './linear-algebra.js';
+export * from './loss.js';
+export * from './normalisation.js';
+export * from './reduction.js';
+export * from './shape.js';

@@ -1,0 +1,24 @@
+import { type CompositeName, type Graph, isComposite } from '../graph/index.js';
+import { decompose } from '../ops/index.js';
+import { type NodeRewrite, rewriteGraph } from './rewrite.js';
+
+/** Replaces every composite that the engine does not run whole by its decomposition, to the bottom. */
+export function decomposeComposites(graph: Graph, claimed: ReadonlySet<CompositeName>): Graph {
+  const rewrite: NodeRewrite = (node, inputs) => {
+    if (!isComposite(node.operation) || claimed.has(node.operation)) return undefined;
+    return decompose(node.operation, inputs, node.attributes as never);
+  };
+  let current = graph;
+  // A decomposition may use simpler composites (attention uses softmax): repeat until nothing is left to open.
+  while (hasUnclaimed(current, claimed)) current = rewriteGraph(current, rewrite);
+  return current;
+}
+
+function hasUnclaimed(graph: Graph, claimed: ReadonlySet<CompositeName>): boolean {
+  return graph.nodes.some((node) => (node.operation === 'loop' ? hasUnclaimed(node.attributes.body, claimed) : isComposite(node.operation) && !claimed.has(node.operation)));
+}
+
+/** What every backend does first: opens unclaimed composites, drops dead nodes, merges equal ones, verifies. */
+export function prepareGraph(graph: Graph, options: { readonly composites: ReadonlySet<CompositeName> }): Graph {
+  return decomposeComposites(rewriteGraph(graph, () => undefined), options.composites);
+}

@@ -1,0 +1,90 @@
+import { gradients } from '../autodiff/index.js';
+import { type Graph, type Tensor, trace, type TraceScope } from '../graph/index.js';
+import { createParameterTree, initialiseParameters, type ParameterScope, type ParameterSpec } from '../modules/index.js';
+import { add } from '../ops/index.js';
+import type { Key } from '../random/index.js';
+import { type HostArray, int32Array, zerosArray } from '../tensor/index.js';
+import { type AdamWOptions, adamW, stateNames } from './adamw.js';
+import { scheduleTensor } from './schedules.js';
+
+export interface LossContext {
+  readonly scope: TraceScope;
+  readonly parameters: ParameterScope;
+  /** int32 scalar: 0 at the first update. */
+  readonly step: Tensor;
+}
+
+export interface LossResult {
+  /** float32 scalar. */
+  readonly loss: Tensor;
+  /** Scalars worth showing, by name. */
+  readonly metrics?: Readonly<Record<string, Tensor>>;
+}
+
+/** A loss written with core operations: declares its inputs on `scope` and its weights on `parameters`. */
+export type LossFunction = (context: LossContext) => LossResult;
+
+/** One update of a model as one graph, and what it needs to begin. */
+export interface TrainingStep {
+  /** Results: `loss`, `learningRate`, `gradientNorm` and the metrics; updates: parameters, moments, average, step. */
+  readonly graph: Graph;
+  readonly specs: ReadonlyMap<string, ParameterSpec>;
+  readonly options: AdamWOptions;
+}
+
+/** Traces loss, gradients and AdamW into one graph. */
+export function createTrainingStep(name: string, lossFunction: LossFunction, options: AdamWOptions): TrainingStep {
+  let specs: ReadonlyMap<string, ParameterSpec> = new Map();
+  const graph = trace(name, (scope) => {
+    const tree = createParameterTree(scope, 'state');
+    const step = scope.state(stateNames.step, [], 'int32');
+    const { loss, metrics = {} } = lossFunction({ scope, parameters: tree.root, step });
+    const names = [...tree.tensors.keys()];
+    const computed = gradients(loss, [...tree.tensors.values()]);
+    const gradientOf = new Map(computed.map((gradient, index) => [names[index] ?? '', gradient] as const));
+    const learningRate = scheduleTensor(options.learningRate, step);
+    const norm = adamW(scope, tree, gradientOf, step, learningRate, options);
+    scope.assign(stateNames.step, add(step, 1));
+    scope.output('loss', loss);
+    scope.output('learningRate', learningRate);
+    scope.output('gradientNorm', norm);
+    for (const [metric, value] of Object.entries(metrics)) scope.output(metric, value);
+    specs = tree.specs;
+  });
+  return { graph, specs, options };
+}
+
+/** The same loss without update, on the parameters or on their average (`average: true`), for validation. */
+export function createEvaluationStep(name: string, lossFunction: LossFunction, options: { readonly average: boolean }): Graph {
+  return trace(name, (scope) => {
+    const tree = createParameterTree(scope, 'state', options.average ? stateNames.average('') : '');
+    const step = scope.state(stateNames.step, [], 'int32');
+    const { loss, metrics = {} } = lossFunction({ scope, parameters: tree.root, step });
+    scope.output('loss', loss);
+    for (const [metric, value] of Object.entries(metrics)) scope.output(metric, value);
+  });
+}
+
+/** Everything the step reads, before the first update. */
+export function initialTrainingState(step: TrainingStep, key: Key): Map<string, HostArray> {
+  const parameters = initialiseParameters(step.specs.values(), key);
+  const state = new Map<string, HostArray>(parameters);
+  state.set(stateNames.step, int32Array([], [0]));
+  for (const { name, shape } of step.specs.values()) {
+    state.set(stateNames.mean(name), zerosArray(shape));
+    state.set(stateNames.variance(name), zerosArray(shape));
+    const initial = parameters.get(name);
+    if (step.options.ema !== undefined && initial !== undefined) state.set(stateNames.average(name), initial);
+  }
+  return state;
+}
+
+/** The trained parameters out of a state: the average where there is one. Names are parameter paths. */
+export function trainedParameters(step: TrainingStep, state: ReadonlyMap<string, HostArray>): Map<string, HostArray> {
+  const found = new Map<string, HostArray>();
+  for (const name of step.specs.keys()) {
+    const value = (step.options.ema === undefined ? undefined : state.get(stateNames.average(name))) ?? state.get(name);
+    if (value !== undefined) found.set(name, value);
+  }
+  return found;
+}

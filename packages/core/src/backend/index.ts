@@ -1,1 +1,2 @@
 export type { Backend, CompileOptions, Program, StateStore, WeightSource } from './backend.js';
+export { type Bindings, checkBindings, checkInputs } from './check-inputs.js';

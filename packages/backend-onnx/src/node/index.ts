@@ -1,1 +1,1 @@
-export {};
+export { createNodeOnnxBackend, type NodeOnnxBackendOptions } from './node-backend.js';

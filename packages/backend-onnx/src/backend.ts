@@ -1,0 +1,173 @@
+import {
+  type Backend,
+  bytesPerElement,
+  checkBindings,
+  checkInputs,
+  type CompositeName,
+  type Graph,
+  type HostArray,
+  leavesOf,
+  type NamedType,
+  prepareGraph,
+  sizeOf,
+  type StateStore,
+  TesseraeError,
+  type WeightSource,
+} from '@tesserae/core';
+import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import { lowerGraph, onnxNames, resultName } from './lowering/lower-graph.js';
+import { claimedComposites } from './lowering/operations.js';
+import { encodeModel, type OnnxInitializer } from './protobuf.js';
+import { type OnnxRuntime, toHostArray, toRuntimeTensor } from './runtime.js';
+
+/** Opens a session over a model whose large constants lie in files: only where there is a file system. */
+export interface MappedSessions {
+  /** The name a file gets as external data. */
+  reference(path: string): string;
+  open(model: Uint8Array, paths: readonly string[], options: InferenceSession.SessionOptions): Promise<InferenceSession>;
+}
+
+export interface OnnxBackendOptions {
+  readonly runtime: OnnxRuntime;
+  /** An execution provider of the runtime: `cpu`, `wasm`, `webgpu`, … */
+  readonly device: string;
+  /** Threads inside one operator. Default: the runtime's choice. */
+  readonly threads?: number;
+  /** Given by the Node entry: maps weights out of their file instead of copying them. */
+  readonly mapped?: MappedSessions;
+  /** Passed on to every session. */
+  readonly sessionOptions?: InferenceSession.SessionOptions;
+  readonly description?: string;
+}
+
+/** Below this a copy is cheaper than a mapping. */
+const smallestMapped = 1 << 20;
+/** A protobuf message cannot be larger; PLATFORM: beyond it weights must lie in files. */
+const largestModel = 2 ** 31 - (1 << 20);
+
+async function bindConstants(graph: Graph, weights: WeightSource | undefined, mapped: MappedSessions | undefined) {
+  const contents = new Map<string, OnnxInitializer['content']>();
+  const paths = new Set<string>();
+  let total = 0;
+  for (const { name, shape, dtype } of leavesOf(graph, 'constant')) {
+    const size = sizeOf(shape) * bytesPerElement[dtype];
+    const location = mapped === undefined || size < smallestMapped ? undefined : weights?.location?.(name);
+    if (location !== undefined && mapped !== undefined && location.byteLength === size) {
+      paths.add(location.path);
+      contents.set(name, { file: mapped.reference(location.path), byteOffset: location.byteOffset, byteLength: location.byteLength });
+      continue;
+    }
+    const array = await weights?.read(name);
+    if (array === undefined) continue;
+    total += array.data.byteLength;
+    contents.set(name, { data: new Uint8Array(array.data.buffer, array.data.byteOffset, array.data.byteLength) });
+  }
+  if (total > largestModel) {
+    throw new TesseraeError('backend-failure', `The weights (${total} bytes) do not fit into one ONNX model in memory.`, { remedy: 'Open them from a safetensors file in Node, so that they can be mapped.' });
+  }
+  return { contents, paths: [...paths] };
+}
+
+/** A graph as the bytes of an ONNX model with its weights inside. */
+export async function toOnnxModel(graph: Graph, weights?: WeightSource, options: { readonly contrib?: boolean } = {}): Promise<Uint8Array> {
+  checkBindings(graph, weights === undefined ? {} : { weights, ...(leavesOf(graph, 'state').length > 0 ? {} : {}) });
+  const prepared = prepareGraph(graph, { composites: new Set(claimedComposites) });
+  const { contents } = await bindConstants(prepared, weights, undefined);
+  return encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib: options.contrib ?? false }));
+}
+
+/** A backend over an ONNX Runtime that the caller loaded. Node users: `createNodeOnnxBackend` of `@tesserae/backend-onnx/node`. */
+export function createOnnxBackend(options: OnnxBackendOptions): Backend {
+  const { runtime, device, threads, mapped, sessionOptions } = options;
+  const composites: ReadonlySet<CompositeName> = new Set(claimedComposites);
+  const stores = new WeakMap<StateStore, Map<string, Tensor>>();
+  const contrib = device === 'cpu' || device === 'wasm';
+
+  return {
+    specificationVersion: 'v1',
+    name: 'onnx',
+    device,
+    description: options.description ?? `onnx: ONNX Runtime on ${device}`,
+    composites,
+    async compile(graph, compileOptions = {}) {
+      compileOptions.signal?.throwIfAborted();
+      const { weights, state } = checkBindings(graph, compileOptions);
+      const prepared = prepareGraph(graph, { composites });
+      const { contents, paths } = await bindConstants(prepared, weights, mapped);
+      const model = encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib }));
+      const settings: InferenceSession.SessionOptions = {
+        executionProviders: [device],
+        graphOptimizationLevel: 'all',
+        logSeverityLevel: 3,
+        ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+        ...sessionOptions,
+      };
+      let session: InferenceSession | undefined;
+      try {
+        session = paths.length > 0 && mapped !== undefined ? await mapped.open(model, paths, settings) : await runtime.InferenceSession.create(model, settings);
+      } catch (cause) {
+        throw new TesseraeError('backend-failure', `ONNX Runtime refused graph '${graph.name}' on ${device}: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+          remedy: 'Try device cpu; if that fails too, report the message.',
+          cause,
+        });
+      }
+      const store = state === undefined ? undefined : stores.get(state);
+      const stateLeaves = leavesOf(prepared, 'state').map(({ name }) => name);
+      const inputLeaves = new Set(leavesOf(prepared, 'input').map(({ name }) => name));
+      return {
+        graph,
+        async run(inputs, { signal } = {}) {
+          signal?.throwIfAborted();
+          checkInputs(graph, inputs);
+          if (session === undefined) throw new TesseraeError('resource-disposed', `The program of graph '${graph.name}' was disposed.`, { remedy: 'Compile it again.' });
+          const feeds: Record<string, Tensor> = {};
+          for (const [name, value] of Object.entries(inputs)) if (inputLeaves.has(name)) feeds[onnxNames.input(name)] = toRuntimeTensor(runtime, value);
+          for (const name of stateLeaves) {
+            const value = store?.get(name);
+            if (value !== undefined) feeds[onnxNames.state(name)] = value;
+          }
+          let results: Awaited<ReturnType<InferenceSession['run']>>;
+          try {
+            results = await session.run(feeds);
+          } catch (cause) {
+            throw new TesseraeError('backend-failure', `ONNX Runtime failed in graph '${graph.name}': ${cause instanceof Error ? cause.message : String(cause)}.`, {
+              remedy: 'Check free memory; if the message names an operator, report it.',
+              cause,
+            });
+          }
+          signal?.throwIfAborted();
+          for (const { name } of graph.updates) {
+            const value = results[onnxNames.update(name)];
+            if (value !== undefined) store?.set(name, value as Tensor);
+          }
+          const outputs: Record<string, HostArray> = {};
+          for (const { name } of graph.outputs) outputs[name] = toHostArray(results[resultName(prepared, name)] as Tensor, name);
+          return outputs;
+        },
+        dispose() {
+          void session?.release();
+          session = undefined;
+        },
+      };
+    },
+    async createState(initial) {
+      const values = new Map(Array.from(initial, ([name, array]) => [name, toRuntimeTensor(runtime, array)] as const));
+      const types = new Map<string, NamedType>(Array.from(initial, ([name, { shape, dtype }]) => [name, { name, shape, dtype }] as const));
+      const store: StateStore = {
+        types,
+        async read(name) {
+          const value = values.get(name);
+          if (value === undefined) throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, { remedy: `It holds ${[...types.keys()].slice(0, 5).join(', ') || 'nothing'}.` });
+          return toHostArray(value, name);
+        },
+        async write(name, value) {
+          values.set(name, toRuntimeTensor(runtime, value));
+        },
+        dispose: () => values.clear(),
+      };
+      stores.set(store, values);
+      return store;
+    },
+    dispose: async () => undefined,
+  };
+}

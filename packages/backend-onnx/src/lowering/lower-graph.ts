@@ -1,0 +1,103 @@
+import { type Graph, leavesOf, nodeAt, type OperationAttributes, type TensorType } from '@tesserae/core';
+import { onnxTypes, type OnnxGraph, type OnnxInitializer, type OnnxValue } from '../protobuf.js';
+import { createEmitter, type Emitter, integer, onnxTypeOf } from './emitter.js';
+import { type LoweredName, lowerOperation } from './operations.js';
+
+/** How leaves and results are called in the ONNX graph. Users of exported files see inputs and results by their own names. */
+export const onnxNames = {
+  input: (name: string): string => name,
+  state: (name: string): string => `state:${name}`,
+  constant: (name: string): string => `constant:${name}`,
+  update: (name: string): string => `update:${name}`,
+} as const;
+
+function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], inputs: readonly string[]): string[] {
+  const { body, count, carried } = attributes;
+  const inner = emitter.body();
+  const names = new Map<string, string>();
+  const [rawIteration, condition] = [emitter.name('iteration'), emitter.name('condition')];
+  const carriedTypes = body.outputs.slice(0, carried).map(({ node }) => nodeAt(body, node));
+  const carriedIn = carriedTypes.map(() => emitter.name('carried'));
+  names.set('iteration', inner.emit('Cast', [rawIteration], { to: integer(onnxTypes.int32) }));
+  carriedIn.forEach((name, index) => names.set(`carried.${index}`, name));
+  inputs.slice(carried).forEach((name, index) => names.set(`captured.${index}`, name));
+  const values = lowerNodes(inner, body, (name) => names.get(name) ?? name);
+  const value = (name: string, type: TensorType): OnnxValue => ({ name, type: onnxTypeOf[type.dtype], shape: type.shape });
+  const outputs = body.outputs.map(({ node }) => ({ name: inner.emit('Identity', [values[node] ?? '']), type: nodeAt(body, node) }));
+  const goOn = inner.emit('Identity', [condition]);
+  const graph: OnnxGraph = {
+    name: emitter.name('body'),
+    nodes: inner.nodes,
+    initializers: [],
+    inputs: [
+      { name: rawIteration, type: 'int64', shape: [] },
+      { name: condition, type: 'bool', shape: [] },
+      ...carriedIn.map((name, index) => value(name, carriedTypes[index] ?? { shape: [], dtype: 'float32' })),
+    ],
+    outputs: [{ name: goOn, type: 'bool', shape: [] }, ...outputs.map(({ name, type }) => value(name, type))],
+  };
+  return emitter.emitMany('Loop', [emitter.integers([count], []), '', ...inputs.slice(0, carried)], body.outputs.length, { body: { kind: 'graph', value: graph } });
+}
+
+/** Lowers every node; gives the ONNX name of each node's value. */
+function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string): string[] {
+  const names: string[] = [];
+  const loops = new Map<number, string[]>();
+  graph.nodes.forEach((node, index) => {
+    const inputs = node.inputs.map((input) => names[input] ?? '');
+    switch (node.operation) {
+      case 'input':
+        names.push(inputName(node.attributes.name));
+        break;
+      case 'state':
+        names.push(onnxNames.state(node.attributes.name));
+        break;
+      case 'constant':
+        names.push(onnxNames.constant(node.attributes.name));
+        break;
+      case 'loop':
+        loops.set(index, lowerLoop(emitter, node.attributes, inputs));
+        names.push('');
+        break;
+      case 'loopResult':
+        names.push(loops.get(node.inputs[0] ?? -1)?.[node.attributes.index] ?? '');
+        break;
+      default:
+        names.push(
+          lowerOperation(node.operation as LoweredName, {
+            emitter,
+            inputs,
+            inputTypes: node.inputs.map((input) => nodeAt(graph, input)),
+            type: { shape: node.shape, dtype: node.dtype },
+            attributes: node.attributes,
+          }),
+        );
+    }
+  });
+  return names;
+}
+
+/** A prepared graph as an ONNX graph. `constants` tells where each constant's elements are. */
+export function lowerGraph(graph: Graph, constants: (name: string) => OnnxInitializer['content'], options: { readonly contrib: boolean }): OnnxGraph {
+  const initializers: OnnxInitializer[] = leavesOf(graph, 'constant').map(({ name, shape, dtype }) => ({ name: onnxNames.constant(name), type: onnxTypeOf[dtype], shape, content: constants(name) }));
+  const emitter = createEmitter(initializers, options.contrib);
+  const names = lowerNodes(emitter, graph, onnxNames.input);
+  const outputs: OnnxValue[] = [];
+  const result = (name: string, index: number): void => {
+    const node = nodeAt(graph, index);
+    // Through Identity: a result may be a leaf, or be given twice.
+    emitter.nodes.push({ type: 'Identity', domain: '', name: emitter.name('node'), inputs: [names[index] ?? ''], outputs: [name], attributes: {} });
+    outputs.push({ name, type: onnxTypeOf[node.dtype], shape: node.shape });
+  };
+  // A result called like an input would be the same ONNX value.
+  const taken = new Set(leavesOf(graph, 'input').map(({ name }) => name));
+  for (const { name, node } of graph.outputs) result(taken.has(name) ? `result:${name}` : name, node);
+  for (const { name, node } of graph.updates) result(onnxNames.update(name), node);
+  const leaf = (kind: 'input' | 'state'): OnnxValue[] => leavesOf(graph, kind).map(({ name, shape, dtype }) => ({ name: onnxNames[kind](name), type: onnxTypeOf[dtype], shape }));
+  return { name: graph.name, nodes: emitter.nodes, inputs: [...leaf('input'), ...leaf('state')], outputs, initializers };
+}
+
+/** The ONNX name of a graph's result. */
+export function resultName(graph: Graph, name: string): string {
+  return leavesOf(graph, 'input').some((leaf) => leaf.name === name) ? `result:${name}` : name;
+}

@@ -1,0 +1,157 @@
+import { type CompositeName, int32Array, type OperationAttributes, type OperationName, type PrimitiveName, sizeOf, type TensorType } from '@tesserae/core';
+import { onnxTypes } from '../protobuf.js';
+import { convAttributes, lowerFilterGradient, lowerInputGradient } from './convolution.js';
+import { type Emitter, float, integer, integers, onnxTypeOf, text } from './emitter.js';
+
+/** Composites that reach ONNX whole. GELU is left open: ONNX Runtime fuses it by itself, and training shares its parts. */
+export const claimedComposites = ['softmax', 'logSoftmax', 'layerNorm', 'maxPool2d', 'conv2dInputGradient', 'conv2dFilterGradient'] as const satisfies readonly CompositeName[];
+
+export type LoweredName = Exclude<PrimitiveName, 'input' | 'state' | 'constant' | 'loop' | 'loopResult'> | (typeof claimedComposites)[number];
+
+export interface LoweringCall<Attributes> {
+  readonly emitter: Emitter;
+  /** ONNX names of the inputs. */
+  readonly inputs: readonly string[];
+  readonly inputTypes: readonly TensorType[];
+  readonly type: TensorType;
+  readonly attributes: Attributes;
+}
+
+type Lowering<Attributes> = (call: LoweringCall<Attributes>) => string;
+
+const simple =
+  (type: string): Lowering<unknown> =>
+  ({ emitter, inputs }) =>
+    emitter.emit(type, inputs);
+
+function at(call: { readonly inputs: readonly string[] }, index: number): string {
+  const found = call.inputs[index];
+  if (found === undefined) throw new RangeError(`operation lacks input ${index}`);
+  return found;
+}
+
+function shapeAt(call: { readonly inputTypes: readonly TensorType[] }, index: number) {
+  return call.inputTypes[index]?.shape ?? [];
+}
+
+/** Some ONNX operators have no bool version: go through int32. */
+const throughInt32 =
+  (lower: Lowering<unknown>, boolInputs: readonly number[]): Lowering<unknown> =>
+  (call) => {
+    if (call.type.dtype !== 'bool') return lower(call);
+    const inputs = call.inputs.map((input, index) => (boolInputs.includes(index) ? call.emitter.emit('Cast', [input], { to: integer(onnxTypes.int32) }) : input));
+    return call.emitter.emit('Cast', [lower({ ...call, inputs })], { to: integer(onnxTypes.bool) });
+  };
+
+/** What a node without elements to work on gives: nothing, or the neutral value of its operation. */
+function lowerEmpty(operation: LoweredName, call: LoweringCall<unknown>): string | undefined {
+  const { emitter, type, inputTypes } = call;
+  if (sizeOf(type.shape) === 0) return emitter.fill(type.shape, type.dtype, 0);
+  if (!inputTypes.some(({ shape }) => sizeOf(shape) === 0)) return undefined;
+  switch (operation) {
+    case 'concat': {
+      const kept = call.inputs.filter((_, index) => sizeOf(shapeAt(call, index)) > 0);
+      const [only] = kept;
+      return kept.length === 1 && only !== undefined ? emitter.emit('Identity', [only]) : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
+    }
+    case 'reduceMax':
+      return emitter.fill(type.shape, type.dtype, type.dtype === 'int32' ? -2147483648 : Number.NEGATIVE_INFINITY);
+    case 'pad':
+      return emitter.fill(type.shape, type.dtype, (call.attributes as OperationAttributes['pad']).value);
+    default:
+      return emitter.fill(type.shape, type.dtype, 0);
+  }
+}
+
+/** Every primitive and claimed composite as ONNX operators. Exhaustive at compile time. */
+const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]> } = {
+  literal: ({ emitter, attributes }) => emitter.array(attributes.array),
+  iota: ({ emitter, type, attributes: { axis } }) => {
+    const size = type.shape[axis] ?? 0;
+    const line = emitter.array(int32Array(type.shape.map((_, other) => (other === axis ? size : 1)), Array.from({ length: size }, (_, index) => index)));
+    return type.shape.every((length, other) => other === axis || length === 1) ? line : emitter.emit('Expand', [line, emitter.integers(type.shape)]);
+  },
+  negate: simple('Neg'),
+  absolute: simple('Abs'),
+  sign: simple('Sign'),
+  exp: simple('Exp'),
+  log: simple('Log'),
+  sqrt: simple('Sqrt'),
+  sin: simple('Sin'),
+  cos: simple('Cos'),
+  tanh: simple('Tanh'),
+  erf: simple('Erf'),
+  sigmoid: simple('Sigmoid'),
+  floor: simple('Floor'),
+  logicalNot: simple('Not'),
+  stopGradient: simple('Identity'),
+  cast: (call) => call.emitter.emit('Cast', [at(call, 0)], { to: integer(onnxTypes[onnxTypeOf[call.attributes.dtype]]) }),
+  add: simple('Add'),
+  subtract: simple('Sub'),
+  multiply: simple('Mul'),
+  divide: simple('Div'),
+  maximum: simple('Max'),
+  minimum: simple('Min'),
+  power: simple('Pow'),
+  equal: simple('Equal'),
+  less: simple('Less'),
+  lessOrEqual: simple('LessOrEqual'),
+  logicalAnd: simple('And'),
+  logicalOr: simple('Or'),
+  where: throughInt32(simple('Where'), [1, 2]),
+  reduceSum: ({ emitter, inputs, attributes: { axes, keepDimensions } }) => emitter.emit('ReduceSum', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
+  reduceMax: ({ emitter, inputs, attributes: { axes, keepDimensions } }) => emitter.emit('ReduceMax', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
+  argMax: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('Cast', [emitter.emit('ArgMax', inputs, { axis: integer(axis), keepdims: integer(0) })], { to: integer(onnxTypes.int32) }),
+  cumulativeSum: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('CumSum', [...inputs, emitter.integers([axis], [])]),
+  topValues: ({ emitter, inputs, attributes: { count } }) => emitter.emitMany('TopK', [...inputs, emitter.integers([count])], 2, { axis: integer(-1) })[0] ?? '',
+  reshape: ({ emitter, inputs, attributes: { shape } }) => emitter.emit('Reshape', [...inputs, emitter.integers(shape)]),
+  transpose: ({ emitter, inputs, attributes: { permutation } }) => emitter.emit('Transpose', inputs, { perm: integers(permutation) }),
+  broadcastTo: ({ emitter, inputs, attributes: { shape } }) => emitter.emit('Expand', [...inputs, emitter.integers(shape)]),
+  slice: ({ emitter, inputs, attributes: { starts, sizes, strides } }) => {
+    const ends = starts.map((start, axis) => start + ((sizes[axis] ?? 0) - 1) * (strides[axis] ?? 1) + 1);
+    return emitter.emit('Slice', [...inputs, emitter.integers(starts), emitter.integers(ends), emitter.integers(starts.map((_, axis) => axis)), emitter.integers(strides)]);
+  },
+  pad: (call) => {
+    const { emitter, inputs, type, attributes } = call;
+    const amounts = emitter.integers([...attributes.low, ...attributes.high]);
+    const padded = (dtype: 'float32' | 'int32'): Lowering<unknown> => (inner) => emitter.emit('Pad', [at(inner, 0), amounts, emitter.fill([], dtype, attributes.value)]);
+    return type.dtype === 'float32' ? padded('float32')(call) : throughInt32(padded('int32'), [0])({ ...call, inputs });
+  },
+  concat: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('Concat', inputs, { axis: integer(axis) }),
+  reverse: ({ emitter, inputs, attributes: { axes } }) => {
+    const every = (value: number): string => emitter.integers(axes.map(() => value));
+    return emitter.emit('Slice', [...inputs, every(-1), every(-2147483647), emitter.integers(axes), every(-1)]);
+  },
+  matMul: (call) => {
+    const { emitter, inputs, attributes: { transposeA, transposeB } } = call;
+    if (!transposeA && !transposeB) return emitter.emit('MatMul', inputs);
+    if (emitter.contrib) return emitter.emit('FusedMatMul', inputs, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }, 'com.microsoft');
+    const swapped = (index: number): string => {
+      const rank = shapeAt(call, index).length;
+      return emitter.emit('Transpose', [at(call, index)], { perm: integers([...Array(rank - 2).keys(), rank - 1, rank - 2]) });
+    };
+    return emitter.emit('MatMul', [transposeA ? swapped(0) : at(call, 0), transposeB ? swapped(1) : at(call, 1)]);
+  },
+  conv2d: (call) => call.emitter.emit('Conv', call.inputs, convAttributes(call.attributes, shapeAt(call, 1))),
+  gather: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('Gather', inputs, { axis: integer(axis) }),
+  scatterAdd: (call) => {
+    const { emitter, type } = call;
+    const count = sizeOf(shapeAt(call, 0));
+    const rows = type.shape.slice(1);
+    const indices = emitter.emit('Cast', [emitter.emit('Reshape', [at(call, 0), emitter.integers([count, 1])])], { to: integer(onnxTypes.int64) });
+    const updates = emitter.emit('Reshape', [at(call, 1), emitter.integers([count, ...rows])]);
+    return emitter.emit('ScatterND', [emitter.fill(type.shape, 'float32', 0), indices, updates], { reduction: text('add') });
+  },
+  softmax: ({ emitter, inputs }) => emitter.emit('Softmax', inputs, { axis: integer(-1) }),
+  logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
+  layerNorm: ({ emitter, inputs, attributes: { epsilon } }) => emitter.emit('LayerNormalization', inputs, { axis: integer(-1), epsilon: float(epsilon) }),
+  maxPool2d: ({ emitter, inputs, attributes: { size } }) => emitter.emit('MaxPool', inputs, { kernel_shape: integers([size, size]), strides: integers([size, size]) }),
+  conv2dInputGradient: (call) => lowerInputGradient(call.emitter, [at(call, 0), at(call, 1)], call.attributes, shapeAt(call, 0), shapeAt(call, 1)),
+  conv2dFilterGradient: (call) => lowerFilterGradient(call.emitter, [at(call, 0), at(call, 1)], call.attributes, shapeAt(call, 1)),
+};
+
+/** Emits one node and gives the name of its value. */
+export function lowerOperation(operation: LoweredName, call: LoweringCall<OperationAttributes[OperationName]>): string {
+  const lower = lowerings[operation] as Lowering<unknown>;
+  return (operation === 'literal' ? undefined : lowerEmpty(operation, call)) ?? lower(call);
+}

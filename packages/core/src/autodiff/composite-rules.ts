@@ -1,5 +1,5 @@
-import type { CompositeName } from '../graph/index.js';
-import { exp, expandDimensions, less, multiply, oneHot, reduceSum, softmax, subtract, where } from '../ops/index.js';
+import type { CompositeName, Tensor } from '../graph/index.js';
+import { cast, divide, equal, exp, expandDimensions, less, multiply, oneHot, reduceSum, reshape, softmax, subtract, where } from '../ops/index.js';
 import { type GradientRule, inputOf } from './rule.js';
 
 const last = { axes: [-1], keepDimensions: true } as const;
@@ -27,7 +27,16 @@ export const compositeRules: { readonly [C in CompositeName]: GradientRule<C> | 
     return [multiply(subtract(softmax(logits), target), expandDimensions(context.gradient, -1)), undefined];
   },
   oneHot: () => [],
-  maxPool2d: 'decompose',
+  maxPool2d: (context) => {
+    // Equal maxima of a window share its gradient evenly.
+    const x = inputOf(context, 0);
+    const { size } = context.attributes;
+    const [batch = 0, channels = 0, height = 0, width = 0] = context.output.shape;
+    const perWindow = (value: Tensor): Tensor => reshape(value, [batch, channels, height, 1, width, 1]);
+    const chosen = cast(equal(reshape(x, [batch, channels, height, size, width, size]), perWindow(context.output)), 'float32');
+    const count = reduceSum(chosen, { axes: [3, 5], keepDimensions: true });
+    return [reshape(multiply(chosen, divide(perWindow(context.gradient), count)), x.shape)];
+  },
   upsampleNearest2d: 'decompose',
   conv2dInputGradient: 'decompose',
   conv2dFilterGradient: 'decompose',

@@ -1,0 +1,40 @@
+import { evaluateGraph, createReferenceBackend } from '@tesserae/core/reference';
+import * as core from '@tesserae/core';
+import { createNodeOnnxBackend } from './node/index.js';
+const { trace, gradients } = core;
+const ops = core;
+const backend = await createNodeOnnxBackend();
+console.log(backend.description);
+const key = core.keyFromSeed(3);
+const step = core.createTrainingStep('t', ({ scope, parameters }) => {
+  const x = scope.input('x', [2, 3, 8, 8]);
+  const ids = scope.input('ids', [2, 4], 'int32');
+  let h = core.conv2dLayer(parameters.child('c1'), x, { channels: 8, filterSize: 3 });
+  h = ops.maxPool2d(ops.relu(h));
+  h = core.conv2dLayer(parameters.child('c2'), h, { channels: 8, filterSize: 4, stride: 2, padding: 1 });
+  h = ops.upsampleNearest2d(h);
+  h = core.groupNormLayer(parameters.child('g'), h, 2);
+  const e = core.embedding(parameters.child('e'), ids, { count: 9, width: 8 });
+  const flat = ops.reshape(ops.transpose(h, [0, 2, 3, 1]), [2, 16, 8]);
+  let s = core.layerNormLayer(parameters.child('ln'), ops.concat([e, flat], 1));
+  const mask = ops.lessOrEqual(scope.iota([20, 20], 1), scope.iota([20, 20], 0));
+  const heads = (t: core.Tensor) => ops.transpose(ops.reshape(t, [2, 20, 2, 4]), [0, 2, 1, 3]);
+  const [q, k, v] = ops.split(core.linear(parameters.child('qkv'), s, { features: 24 }), 2, 3).map(heads);
+  s = ops.add(s, ops.reshape(ops.transpose(ops.attention(q!, k!, v!, { mask }), [0, 2, 1, 3]), [2, 20, 8]));
+  s = ops.gelu(core.linear(parameters.child('m'), s, { features: 9 }));
+  const lp = core.loop(scope, 3, [s], (i, [c]) => ({ carried: [ops.tanh(ops.matMul(c!, parameters.child('lw').parameter('weight', [9, 9], { kind: 'normal', deviation: 0.3 })))], stacked: [ops.reduceSum(c!)] }));
+  const ce = ops.crossEntropy(ops.sliceAxis(lp.carried[0]!, 1, 0, 4), ids);
+  return { loss: ops.add(ops.reduceMean(ce), ops.multiply(ops.reduceSum(lp.stacked[0]!), 1e-3)) };
+}, { learningRate: { kind: 'warmup-cosine', peak: 0.01, warmup: 2, final: 0, steps: 10 }, weightDecay: 0.1, clipNorm: 1, ema: 0.99 });
+const inputs = (n: number) => ({ x: core.float32Array([2, 3, 8, 8], core.normalArray(core.deriveKey(key, 'x', n), 384)), ids: core.int32Array([2, 4], [1, 2, 2, 8, 0, 3, 4, 5]) });
+const run = async (b: core.Backend) => {
+  const losses: number[] = [];
+  const state = await core.train({ backend: b, step, state: core.initialTrainingState(step, key), steps: 5, batch: inputs, onProgress: (p) => { losses.push(p.metrics.loss!, p.metrics.gradientNorm!); } });
+  return { losses, state };
+};
+const a = await run(createReferenceBackend());
+const b = await run(backend);
+console.log(a.losses, b.losses);
+let worst = 0;
+for (const [n, v] of a.state) { const w = b.state.get(n)!; v.data.forEach((x, i) => { worst = Math.max(worst, Math.abs(x - w.data[i]!)); }); }
+console.log('worst', worst);

@@ -1,0 +1,86 @@
+import type { ParseArgsConfig } from 'node:util';
+import type { Output } from './terminal/output.js';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** One option of a command: how to parse it and what `--help` says. */
+export interface OptionSpec {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  /** What stands for the value in `--help`. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface CommandContext {
+  readonly positionals: readonly string[];
+  readonly options: OptionValues;
+  readonly output: Output;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** A subcommand: plain data and one function. What it returns is printed as one JSON document under `--json`. */
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: string;
+  readonly options: Readonly<Record<string, OptionSpec>>;
+  run(context: CommandContext): Promise<unknown>;
+}
+
+/** A wrong call: exit code 2 and a hint at `--help`. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Options every command has. */
+export const commonOptions: Readonly<Record<string, OptionSpec>> = {
+  json: { type: 'boolean', help: 'print one JSON document on stdout, nothing else' },
+  quiet: { type: 'boolean', short: 'q', help: 'no progress' },
+  verbose: { type: 'boolean', help: 'stack traces and causes of errors' },
+  help: { type: 'boolean', short: 'h', help: 'this text' },
+};
+
+/** Options of every command that computes. */
+export const engineOptions: Readonly<Record<string, OptionSpec>> = {
+  backend: { type: 'string', value: 'NAME', help: 'onnx (default), tfjs-gpu or reference; TESSERAE_BACKEND does the same' },
+  device: { type: 'string', value: 'NAME', help: 'cpu, webgpu, wasm, … as the backend offers' },
+  threads: { type: 'string', value: 'N', help: 'threads inside one operator (default: one a core)' },
+};
+
+export function parseOptions(specs: Readonly<Record<string, OptionSpec>>): Options {
+  return Object.fromEntries(Object.entries(specs).map(([name, { type, short }]) => [name, { type, ...(short === undefined ? {} : { short }) }]));
+}
+
+/** A text option. */
+export function textOption(options: OptionValues, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export interface NumberRange {
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly integer?: boolean;
+}
+
+/** A number option, checked. @throws UsageError naming the option, the value and what is allowed. */
+export function numberOption(options: OptionValues, name: string, range: NumberRange = {}): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY, integer = false } = range;
+  if (text.trim() === '' || Number.isNaN(value) || value < minimum || value > maximum || (integer && !Number.isInteger(value))) {
+    const bounds = [range.minimum === undefined ? '' : ` from ${minimum}`, range.maximum === undefined ? '' : ` up to ${maximum}`].join('');
+    throw new UsageError(`--${name} ${text}: give a ${integer ? 'whole ' : ''}number${bounds}.`);
+  }
+  return value;
+}
+
+export function flag(options: OptionValues, name: string): boolean {
+  return options[name] === true;
+}

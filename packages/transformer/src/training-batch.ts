@@ -1,0 +1,52 @@
+import { deriveKey, type HostArray, int32Array, type Key, permutation, TesseraeError, uniform, uniformInteger } from '@tesserae/core';
+import { imageLengthOf, padText, type PriorConfiguration } from './configuration.js';
+
+/** What the prior learns from: one picture's codes and the captions it may go by, as text ids without padding. */
+export interface PriorExample {
+  readonly captions: readonly Int32Array[];
+  /** int32, row-major over the grid. */
+  readonly codes: Int32Array;
+}
+
+export interface PriorBatchOptions {
+  readonly configuration: PriorConfiguration;
+  readonly batch: number;
+  readonly key: Key;
+  /** The update this batch is for, 0 the first. */
+  readonly step: number;
+  /** Chance that a caption is replaced by the empty one, so that the prior learns to go without (Ho and Salimans 2022). Default 0.1. */
+  readonly captionDropout?: number;
+}
+
+/**
+ * The inputs of one update. Depends on key and step alone: every epoch meets all examples once, in its own order.
+ * Captions that are too long lose their end.
+ * @throws TesseraeError `dataset-empty` without examples, `model-incompatible` for codes of another grid.
+ */
+export function makePriorBatch(examples: readonly PriorExample[], options: PriorBatchOptions): { readonly text: HostArray; readonly codes: HostArray } {
+  const { configuration, batch, key, step, captionDropout = 0.1 } = options;
+  if (examples.length === 0) throw new TesseraeError('dataset-empty', 'There are no examples to train on.', { remedy: 'Give at least one picture.' });
+  const { textLength } = configuration;
+  const positions = imageLengthOf(configuration);
+  const text = new Int32Array(batch * textLength);
+  const codes = new Int32Array(batch * positions);
+  let epoch = -1;
+  let order = new Int32Array();
+  for (let row = 0; row < batch; row += 1) {
+    const turn = step * batch + row;
+    if (Math.floor(turn / examples.length) !== epoch) {
+      epoch = Math.floor(turn / examples.length);
+      order = permutation(deriveKey(key, 'order', epoch), examples.length);
+    }
+    const example = examples[order[turn % examples.length] ?? 0];
+    if (example === undefined) continue;
+    if (example.codes.length !== positions) {
+      throw new TesseraeError('model-incompatible', `An example has ${example.codes.length} codes; this prior's grid has ${positions}.`, { remedy: 'Encode pictures of the size the grid stands for.' });
+    }
+    const chosen = example.captions[uniformInteger(deriveKey(key, 'caption'), Math.max(1, example.captions.length), turn)];
+    const dropped = chosen === undefined || uniform(deriveKey(key, 'dropout'), turn) < captionDropout;
+    text.set(padText(configuration, dropped ? [] : chosen.subarray(0, textLength)), row * textLength);
+    codes.set(example.codes, row * positions);
+  }
+  return { text: int32Array([batch, textLength], text), codes: int32Array([batch, positions], codes) };
+}

@@ -1,0 +1,77 @@
+import {
+  add, argMax, exp, type LossFunction, logSoftmax, multiply, oneHot, reduceMean, reduceSum, type Schedule, scheduleTensor, square, subtract, type Tensor, transpose,
+} from '@tesserae/core';
+import { downsamplingOf, type DvaeConfiguration } from './configuration.js';
+import { decodeCodes, decodeRelaxed } from './decoder.js';
+import { encode } from './encoder.js';
+import { mapPixels, negativeLogLikelihood, pixelsFromMaps } from './likelihood.js';
+import { relax } from './relaxation.js';
+
+/** What changes with the step. */
+export interface DvaeSchedules {
+  /** τ of the relaxation. */
+  readonly temperature: Schedule;
+  /** β, the weight of the KL term, as the paper counts it (6.6). */
+  readonly klWeight: Schedule;
+}
+
+/**
+ * KL(q(z|x) ‖ uniform) in nats, mean over positions: ln K + Σ p ln p, from the raw logits without noise or temperature
+ * (openai/DALL-E#26).
+ */
+export function klToUniform(logits: Tensor): Tensor {
+  const logProbabilities = logSoftmax(transpose(logits, [0, 2, 3, 1]));
+  return add(reduceMean(reduceSum(multiply(exp(logProbabilities), logProbabilities), { axes: [-1] })), Math.log(logits.shape[1] ?? 1));
+}
+
+/**
+ * The weight of the KL a position for β = 1. The paper divides the whole loss by the number of pixel values; its KL is the
+ * sum over positions. So: positions/values = 1/(3 f²), 1/192 for f = 8, at every size.
+ */
+export function klScale(configuration: DvaeConfiguration): number {
+  return 1 / (3 * downsamplingOf(configuration) ** 2);
+}
+
+function inputPixels(scope: Parameters<LossFunction>[0]['scope'], configuration: DvaeConfiguration, batch: number): Tensor {
+  return scope.input('pixels', [batch, 3, configuration.imageSize, configuration.imageSize]);
+}
+
+/**
+ * The training objective: −ELB a pixel value, with the relaxation. Inputs of the graph: `pixels` [batch, 3, size, size] in
+ * [0, 1] and `noise` [batch, codebook, rows, columns], uniform in (0, 1).
+ */
+export function dvaeTrainingLoss(configuration: DvaeConfiguration, batch: number, schedules: DvaeSchedules): LossFunction {
+  return ({ scope, parameters, step }) => {
+    const pixels = inputPixels(scope, configuration, batch);
+    const mapped = mapPixels(pixels);
+    const logits = encode(parameters.child('encoder'), mapped, configuration);
+    const noise = scope.input('noise', logits.shape);
+    const temperature = scheduleTensor(schedules.temperature, step);
+    const maps = decodeRelaxed(parameters.child('decoder'), relax(logits, noise, temperature), configuration);
+    const reconstruction = negativeLogLikelihood(mapped, maps);
+    const kl = klToUniform(logits);
+    const klWeight = scheduleTensor(schedules.klWeight, step);
+    return {
+      loss: add(reconstruction, multiply(multiply(kl, klWeight), klScale(configuration))),
+      metrics: { reconstruction, kl, temperature, klWeight, squaredError: reduceMean(square(subtract(pixelsFromMaps(maps), pixels))) },
+    };
+  };
+}
+
+/**
+ * What counts in the end: the same with hard codes (argmax, no noise). Besides the metrics it gives `codeCounts`
+ * [codebook], from which usage and perplexity follow, and the reconstructed `pictures` [batch, 3, size, size].
+ */
+export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: number): LossFunction {
+  return ({ scope, parameters }) => {
+    const pixels = inputPixels(scope, configuration, batch);
+    const mapped = mapPixels(pixels);
+    const logits = encode(parameters.child('encoder'), mapped, configuration);
+    const codes = argMax(logits, 1);
+    const maps = decodeCodes(parameters.child('decoder'), codes, configuration);
+    const pictures = pixelsFromMaps(maps);
+    const reconstruction = negativeLogLikelihood(mapped, maps);
+    const codeCounts = reduceSum(oneHot(codes, configuration.codebookSize), { axes: [0, 1, 2] });
+    return { loss: reconstruction, metrics: { kl: klToUniform(logits), squaredError: reduceMean(square(subtract(pictures, pixels))), codeCounts, pictures } };
+  };
+}

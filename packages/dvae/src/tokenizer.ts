@@ -1,0 +1,119 @@
+import {
+  argMax, type Backend, createParameterTree, float32Array, type Grid, type ImageTokenizer, int32Array, type Picture, type Program, TesseraeError, trace, type WeightSource,
+} from '@tesserae/core';
+import { downsamplingOf, type DvaeConfiguration } from './configuration.js';
+import { decodeCodes } from './decoder.js';
+import { encode } from './encoder.js';
+import { mapPixels, pixelsFromMaps } from './likelihood.js';
+
+export interface DvaeTokenizerOptions {
+  readonly configuration: DvaeConfiguration;
+  readonly weights: WeightSource;
+  readonly backend: Backend;
+  /** Pictures worked on at once. Default 8. */
+  readonly batch?: number;
+}
+
+/** Bytes `[height, width, 3]` → floats `[3, height, width]` in [0, 1], written at `offset`. */
+export function planarPixels(data: Uint8Array, target: Float32Array, offset: number): void {
+  const plane = data.length / 3;
+  for (let pixel = 0; pixel < plane; pixel += 1) {
+    target[offset + pixel] = (data[pixel * 3] ?? 0) / 255;
+    target[offset + plane + pixel] = (data[pixel * 3 + 1] ?? 0) / 255;
+    target[offset + 2 * plane + pixel] = (data[pixel * 3 + 2] ?? 0) / 255;
+  }
+}
+
+/** Floats `[3, height, width]` in [0, 1] at `offset` → a picture. */
+export function pictureFromPlanes(source: Float32Array, offset: number, width: number, height: number): Picture {
+  const plane = width * height;
+  const data = new Uint8Array(plane * 3);
+  for (let pixel = 0; pixel < plane; pixel += 1) {
+    for (let channel = 0; channel < 3; channel += 1) data[pixel * 3 + channel] = Math.round(255 * (source[offset + channel * plane + pixel] ?? 0));
+  }
+  return { width, height, data };
+}
+
+/** A trained discrete VAE as an image tokenizer: codes are the argmax of the encoder's logits, without noise. */
+export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokenizer {
+  const { configuration, weights, backend, batch: largestBatch = 8 } = options;
+  const downsampling = downsamplingOf(configuration);
+  const programs = new Map<string, Promise<Program>>();
+
+  const compiled = (direction: 'encode' | 'decode', batch: number, grid: Grid): Promise<Program> => {
+    const key = `${direction} ${batch}×${grid.rows}×${grid.columns}`;
+    const known = programs.get(key);
+    if (known !== undefined) return known;
+    const graph = trace(`dvae ${key}`, (scope) => {
+      const { root } = createParameterTree(scope, 'constant');
+      if (direction === 'encode') {
+        const pixels = scope.input('pixels', [batch, 3, grid.rows * downsampling, grid.columns * downsampling]);
+        scope.output('codes', argMax(encode(root.child('encoder'), mapPixels(pixels), configuration), 1));
+      } else {
+        const codes = scope.input('codes', [batch, grid.rows, grid.columns], 'int32');
+        scope.output('pixels', pixelsFromMaps(decodeCodes(root.child('decoder'), codes, configuration)));
+      }
+    });
+    const made = backend.compile(graph, { weights });
+    programs.set(key, made);
+    // A failed compilation must not be remembered.
+    made.catch(() => programs.delete(key));
+    return made;
+  };
+
+  return {
+    specificationVersion: 'v1',
+    codebookSize: configuration.codebookSize,
+    downsampling,
+    grid: { rows: configuration.imageSize / downsampling, columns: configuration.imageSize / downsampling },
+
+    async encode(pictures, { signal } = {}) {
+      const results: Int32Array[] = [];
+      for (let start = 0; start < pictures.length; ) {
+        signal?.throwIfAborted();
+        const { width, height } = pictures[start] ?? { width: 0, height: 0 };
+        if (width % downsampling !== 0 || height % downsampling !== 0 || width === 0 || height === 0) {
+          throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels does not divide into codes of ${downsampling}×${downsampling}.`, { remedy: `Resize or crop it to multiples of ${downsampling}.` });
+        }
+        let end = start;
+        while (end < pictures.length && end - start < largestBatch && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
+        const grid = { rows: height / downsampling, columns: width / downsampling };
+        const count = end - start;
+        const pixels = new Float32Array(count * 3 * width * height);
+        pictures.slice(start, end).forEach((picture, index) => planarPixels(picture.data, pixels, index * 3 * width * height));
+        const program = await compiled('encode', count, grid);
+        const { codes } = await program.run({ pixels: float32Array([count, 3, height, width], pixels) }, signal === undefined ? {} : { signal });
+        const size = grid.rows * grid.columns;
+        for (let index = 0; index < count; index += 1) results.push(Int32Array.from(codes?.data.subarray(index * size, (index + 1) * size) ?? []));
+        start = end;
+      }
+      return results;
+    },
+
+    async decode(codes, grid, { signal } = {}) {
+      const size = grid.rows * grid.columns;
+      for (const list of codes) {
+        if (list.length !== size) throw new TesseraeError('shape-mismatch', `${list.length} codes do not fill a grid of ${grid.rows}×${grid.columns}.`, { remedy: `Give ${size} codes a picture.` });
+        const wrong = list.find((code) => code < 0 || code >= configuration.codebookSize);
+        if (wrong !== undefined) throw new TesseraeError('invalid-argument', `Code ${wrong} is not in the codebook of ${configuration.codebookSize}.`, { remedy: `Codes are 0 to ${configuration.codebookSize - 1}.` });
+      }
+      const pictures: Picture[] = [];
+      const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
+      for (let start = 0; start < codes.length; start += largestBatch) {
+        signal?.throwIfAborted();
+        const part = codes.slice(start, start + largestBatch);
+        const flat = new Int32Array(part.length * size);
+        part.forEach((list, index) => flat.set(list, index * size));
+        const program = await compiled('decode', part.length, grid);
+        const { pixels } = await program.run({ codes: int32Array([part.length, grid.rows, grid.columns], flat) }, signal === undefined ? {} : { signal });
+        for (let index = 0; index < part.length; index += 1) pictures.push(pictureFromPlanes(pixels?.data as Float32Array, index * 3 * width * height, width, height));
+      }
+      return pictures;
+    },
+
+    dispose() {
+      for (const program of programs.values()) void program.then((made) => made.dispose()).catch(() => undefined);
+      programs.clear();
+    },
+  };
+}

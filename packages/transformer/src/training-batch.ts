@@ -31,7 +31,7 @@ export function makePriorBatch(examples: readonly PriorExample[], options: Prior
   const text = new Int32Array(batch * textLength);
   const codes = new Int32Array(batch * positions);
   let epoch = -1;
-  let order = new Int32Array();
+  let order: Int32Array = new Int32Array();
   for (let row = 0; row < batch; row += 1) {
     const turn = step * batch + row;
     if (Math.floor(turn / examples.length) !== epoch) {

@@ -1,3 +1,4 @@
+export * from './tokenizer/index.js';
 export { allowedDistances, convolutionKernelOf, jointMask } from './attention-patterns.js';
 export { type AttentionPattern, imageLengthOf, layerPatterns, padText, parsePriorConfiguration, type PriorConfiguration } from './configuration.js';
 export { makePriorBatch, type PriorBatchOptions, type PriorExample } from './training-batch.js';

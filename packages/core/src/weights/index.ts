@@ -1,1 +1,11 @@
-export {};
+export { type ModelIndex, type ModelPart, parseModelIndex } from './model-folder.js';
+export {
+  decodeSafetensor,
+  encodeSafetensors,
+  parseSafetensorsHeader,
+  type SafetensorsDType,
+  type SafetensorsEntry,
+  type SafetensorsHeader,
+  safetensorsHeaderLength,
+} from './safetensors.js';
+export { safetensorsTypes, weightsFromArrays, weightsFromSafetensors } from './sources.js';

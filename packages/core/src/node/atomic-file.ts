@@ -1,0 +1,49 @@
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { TesseraeError } from '../errors/index.js';
+
+/** The part of a file handle that writing needs; tests pass one that fails. */
+export type OpenFile = (path: string) => Promise<Pick<FileHandle, 'writev' | 'sync' | 'close'>>;
+
+function remedyFor(cause: unknown): string {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+  switch (code) {
+    case 'ENOSPC':
+      return 'The disk is full: free some space and try again; what was there before is untouched.';
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'You may not write there: choose another folder.';
+    default:
+      return 'Check the folder and try again; what was there before is untouched.';
+  }
+}
+
+/**
+ * Writes a file so that it is either the old one or the whole new one, also after a crash: temporary file beside it,
+ * flush to the disk, rename. @throws TesseraeError `file-write-failed` with the path and the remedy.
+ */
+export async function writeFileAtomically(path: string, content: string | Uint8Array | readonly Uint8Array[], openFile: OpenFile = (target) => open(target, 'w')): Promise<void> {
+  const pieces = typeof content === 'string' ? [new TextEncoder().encode(content)] : content instanceof Uint8Array ? [content] : content;
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const handle = await openFile(temporary);
+    try {
+      for (const piece of pieces) {
+        // writev may write less than asked on very large pieces.
+        for (let offset = 0; offset < piece.length; ) {
+          const { bytesWritten } = await handle.writev([piece.subarray(offset, offset + (1 << 30))]);
+          offset += bytesWritten;
+        }
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new TesseraeError('file-write-failed', `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: remedyFor(cause), cause });
+  }
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { WeightSource } from '../backend/index.js';
+import { TesseraeError } from '../errors/index.js';
+import type { HostArray } from '../tensor/index.js';
+import { encodeSafetensors, type ModelIndex, type ModelPart, parseModelIndex } from '../weights/index.js';
+import { writeFileAtomically } from './atomic-file.js';
+import { fileExists, missingFile, openSafetensorsFile } from './safetensors-file.js';
+
+const indexName = 'model_index.json';
+
+function sha256(pieces: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
+}
+
+/** Reads and parses a JSON file. @throws TesseraeError `file-missing` or `file-corrupt`. */
+export async function readJsonFile(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    return missingFile(path, cause);
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new TesseraeError('file-corrupt', `${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: 'Get the file again, or mend it by hand.', cause });
+  }
+}
+
+/** A part to be written: a configuration, weights, or any other JSON files. */
+export interface ModelPartContent {
+  readonly folder: string;
+  readonly files: Readonly<Record<string, unknown>>;
+  readonly weights?: { readonly arrays: ReadonlyMap<string, HostArray>; readonly metadata?: Readonly<Record<string, string>> };
+}
+
+async function readIndex(folder: string): Promise<ModelIndex> {
+  const path = join(folder, indexName);
+  if (!(await fileExists(path))) {
+    throw new TesseraeError('file-missing', `${folder} is no model folder: it has no ${indexName}.`, { remedy: 'Give a folder that `tesserae train` wrote.' });
+  }
+  return parseModelIndex(await readJsonFile(path), path);
+}
+
+/**
+ * Adds or replaces parts of a model folder. Files are written one by one, each atomically, the index last: a model is
+ * never half new without its index saying so (the hashes would not fit).
+ */
+export async function writeModelParts(folder: string, parts: Readonly<Record<string, ModelPartContent>>, provenance: Readonly<Record<string, string>> = {}): Promise<ModelIndex> {
+  const before = (await fileExists(join(folder, indexName))) ? await readIndex(folder) : undefined;
+  const written: Record<string, ModelPart> = { ...before?.parts };
+  for (const [name, part] of Object.entries(parts)) {
+    const hashes: Record<string, string> = {};
+    const write = async (file: string, pieces: readonly Uint8Array[]): Promise<void> => {
+      hashes[file] = sha256(pieces);
+      await writeFileAtomically(join(folder, part.folder, file), pieces);
+    };
+    for (const [file, content] of Object.entries(part.files)) await write(file, [new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`)]);
+    if (part.weights !== undefined) await write('model.safetensors', encodeSafetensors(part.weights.arrays, part.weights.metadata));
+    written[name] = { folder: part.folder, sha256: hashes };
+  }
+  const index: ModelIndex = { formatVersion: 1, parts: written, provenance: { ...before?.provenance, ...provenance } };
+  await writeFileAtomically(join(folder, indexName), `${JSON.stringify(index, null, 2)}\n`);
+  return index;
+}
+
+/** A model folder that was opened. */
+export interface OpenedModel {
+  readonly folder: string;
+  readonly index: ModelIndex;
+  /** A JSON file of a part, its hash checked. @throws TesseraeError when the part or the file is missing or damaged. */
+  readJson(part: string, file: string): Promise<unknown>;
+  /** A part's weights, their hash checked unless `verify` is false. */
+  openWeights(part: string): Promise<WeightSource & { readonly metadata: Readonly<Record<string, string>> }>;
+}
+
+/** Opens a model folder: reads the index only. `verify: false` skips hashing (of large weights that are to be mapped). */
+export async function openModelFolder(folder: string, options: { readonly verify?: boolean } = {}): Promise<OpenedModel> {
+  const { verify = true } = options;
+  const index = await readIndex(folder);
+  const locate = (name: string, file: string): { path: string; expected: string | undefined } => {
+    const part = index.parts[name];
+    if (part === undefined) {
+      throw new TesseraeError('model-incompatible', `${folder} has no part '${name}', only ${Object.keys(index.parts).join(', ') || 'none'}.`, { remedy: `Train it: tesserae train … --out ${folder}.` });
+    }
+    return { path: join(folder, part.folder, file), expected: part.sha256[file] };
+  };
+  const check = async (path: string, expected: string | undefined): Promise<void> => {
+    if (!verify || expected === undefined) return;
+    const bytes = await readFile(path).catch((cause: unknown) => missingFile(path, cause));
+    if (sha256([bytes]) !== expected) throw new TesseraeError('file-corrupt', `${path} is not the file the model was written with: its hash differs.`, { remedy: 'Get the model again.' });
+  };
+  return {
+    folder,
+    index,
+    async readJson(part, file) {
+      const { path, expected } = locate(part, file);
+      await check(path, expected);
+      return readJsonFile(path);
+    },
+    async openWeights(part) {
+      const { path, expected } = locate(part, 'model.safetensors');
+      await check(path, expected);
+      return openSafetensorsFile(path);
+    },
+  };
+}

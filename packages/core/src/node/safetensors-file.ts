@@ -1,0 +1,88 @@
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { WeightSource } from '../backend/index.js';
+import { TesseraeError } from '../errors/index.js';
+import type { HostArray } from '../tensor/index.js';
+import { decodeSafetensor, encodeSafetensors, parseSafetensorsHeader, type SafetensorsHeader, safetensorsHeaderLength, safetensorsTypes } from '../weights/index.js';
+import { writeFileAtomically } from './atomic-file.js';
+
+/** Tells a missing file from other trouble. */
+export function missingFile(path: string, cause: unknown): never {
+  const absent = typeof cause === 'object' && cause !== null && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
+  throw new TesseraeError('file-missing', absent ? `${path} does not exist.` : `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: 'Check the path.', cause });
+}
+
+async function readExactly(handle: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 1 << 30), position + done);
+    if (bytesRead === 0) throw new TesseraeError('file-corrupt', `${path}: it ends at byte ${position + done}, ${length - done} bytes early.`, { remedy: 'Get the file again.' });
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function withFile<T>(path: string, use: (handle: FileHandle, length: number) => Promise<T>): Promise<T> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (cause) {
+    return missingFile(path, cause);
+  }
+  try {
+    return await use(handle, (await handle.stat()).size);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Only the header of a safetensors file. @throws TesseraeError `file-missing` or `file-corrupt`. */
+export function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  return withFile(path, async (handle, fileLength) => {
+    const headerLength = safetensorsHeaderLength(await readExactly(handle, 0, Math.min(8, fileLength), path), fileLength, path);
+    return parseSafetensorsHeader(await readExactly(handle, 8, headerLength, path), fileLength, path);
+  });
+}
+
+/** Weights in a file: the header is read now, tensors when they are asked for, or mapped by the engine. */
+export async function openSafetensorsFile(path: string): Promise<WeightSource & { readonly metadata: Readonly<Record<string, string>> }> {
+  const header = await readSafetensorsHeader(path);
+  const entryOf = (name: string) => {
+    const entry = header.entries.get(name);
+    if (entry === undefined) throw new TesseraeError('model-incompatible', `${path} has no tensor '${name}'.`, { remedy: 'Use the weights that belong to this configuration.' });
+    return entry;
+  };
+  return {
+    types: safetensorsTypes(header),
+    metadata: header.metadata,
+    read: (name) => {
+      const entry = entryOf(name);
+      return withFile(path, async (handle) => decodeSafetensor(entry, await readExactly(handle, entry.byteOffset, entry.byteLength, path), path));
+    },
+    location(name) {
+      const { dtype, byteOffset, byteLength } = entryOf(name);
+      // Only what lies in the file as the graph wants it can be mapped.
+      return dtype === 'F32' || dtype === 'I32' || dtype === 'BOOL' ? { path, byteOffset, byteLength } : undefined;
+    },
+  };
+}
+
+/** All tensors of a file. */
+export async function readSafetensorsFile(path: string): Promise<{ readonly arrays: Map<string, HostArray>; readonly metadata: Readonly<Record<string, string>> }> {
+  const source = await openSafetensorsFile(path);
+  const arrays = new Map<string, HostArray>();
+  for (const name of source.types.keys()) arrays.set(name, await source.read(name));
+  return { arrays, metadata: source.metadata };
+}
+
+/** Writes arrays atomically. */
+export function writeSafetensorsFile(path: string, arrays: ReadonlyMap<string, HostArray>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+  return writeFileAtomically(path, encodeSafetensors(arrays, metadata));
+}
+
+/** Whether there is such a file. */
+export async function fileExists(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}

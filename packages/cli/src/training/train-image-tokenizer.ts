@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import {
+  type Backend, createEvaluationStep, createTrainingStep, deriveKey, float32Array, type HostArray, keyFromSeed, type Picture, type Schedule, trainedParameters, uniformArray, uniformInteger,
+} from '@tesserae/core';
+import { writeModelParts } from '@tesserae/core/node';
+import { codebookUsage, downsamplingOf, type DvaeConfiguration, dvaeTrainingLoss, dvaeValidationLoss, pictureFromPlanes, planarPixels } from '@tesserae/dvae';
+import type { Output } from '../terminal/output.js';
+import { writeStrip } from '../pictures.js';
+import { removeCheckpoint, runTraining } from './training-run.js';
+
+/** Everything that decides the trained weights, apart from the pictures. */
+export interface ImageTokenizerRecipe {
+  readonly configuration: DvaeConfiguration;
+  readonly steps: number;
+  readonly batch: number;
+  readonly seed: number;
+  readonly learningRate: Schedule;
+  readonly temperature: Schedule;
+  readonly klWeight: Schedule;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly ema: number;
+}
+
+export interface TrainImageTokenizerOptions {
+  readonly recipe: ImageTokenizerRecipe;
+  /** RGB bytes of pictures of the configuration's size. */
+  readonly pictures: readonly Uint8Array[];
+  readonly modelFolder: string;
+  readonly backend: Backend;
+  readonly resume: boolean;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
+
+/** Pictures held back to see how well unseen ones come back. */
+const validationShare = 0.02;
+
+function pixelBatch(pictures: readonly Uint8Array[], size: number, choose: (row: number) => number, batch: number): HostArray {
+  const pixels = new Float32Array(batch * 3 * size * size);
+  for (let row = 0; row < batch; row += 1) {
+    const picture = pictures[choose(row)];
+    if (picture !== undefined) planarPixels(picture, pixels, row * 3 * size * size);
+  }
+  return float32Array([batch, 3, size, size], pixels);
+}
+
+/** Trains stage one and writes it into the model folder as part `imageTokenizer`. Gives the last validation figures. */
+export async function trainImageTokenizer(options: TrainImageTokenizerOptions): Promise<Readonly<Record<string, number>>> {
+  const { recipe, backend, output, signal, modelFolder } = options;
+  const { configuration, batch, steps } = recipe;
+  const size = configuration.imageSize;
+  const grid = size / downsamplingOf(configuration);
+  const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer');
+  const held = Math.max(1, Math.min(batch, Math.floor(options.pictures.length * validationShare)));
+  const validation = options.pictures.slice(0, held);
+  const training = options.pictures.length > held ? options.pictures.slice(held) : options.pictures;
+
+  const step = createTrainingStep('train image tokenizer', dvaeTrainingLoss(configuration, batch, recipe), recipe);
+  const evaluation = createEvaluationStep('evaluate image tokenizer', dvaeValidationLoss(configuration, held), { average: true });
+  const folder = join(modelFolder, 'training', 'image-tokenizer');
+  let figures: Readonly<Record<string, number>> = {};
+
+  const state = await runTraining({
+    label: 'image tokenizer',
+    folder,
+    backend,
+    step,
+    steps,
+    key,
+    resume: options.resume,
+    recipe: JSON.stringify(recipe),
+    shown: ['loss', 'reconstruction'],
+    output,
+    signal,
+    batch: (at) => ({
+      pixels: pixelBatch(training, size, (row) => uniformInteger(deriveKey(key, 'pictures', at), training.length, row), batch),
+      noise: float32Array([batch, configuration.codebookSize, grid, grid], uniformArray(deriveKey(key, 'noise', at), batch * configuration.codebookSize * grid * grid)),
+    }),
+    evaluateEvery: Math.max(1, Math.min(500, Math.floor(steps / 4))),
+    evaluate: async (store, at, log) => {
+      const program = await backend.compile(evaluation, { state: store });
+      try {
+        const results = await program.run({ pixels: pixelBatch(validation, size, (row) => row, held) });
+        const usage = codebookUsage(results.codeCounts?.data ?? []);
+        const squaredError = results.squaredError?.data[0] ?? Number.NaN;
+        figures = { validationLoss: results.loss?.data[0] ?? Number.NaN, psnr: -10 * Math.log10(squaredError), usedCodes: usage.used, perplexity: usage.perplexity };
+        await log(figures);
+        const planes = results.pictures?.data as Float32Array;
+        const originals = validation.slice(0, 8).map((data): Picture => ({ width: size, height: size, data }));
+        const again = originals.map((_, index) => pictureFromPlanes(planes, index * 3 * size * size, size, size));
+        await writeStrip(join(folder, `reconstructions-${String(at).padStart(6, '0')}.png`), [originals, again]);
+      } finally {
+        program.dispose();
+      }
+    },
+  });
+
+  await writeModelParts(modelFolder, {
+    imageTokenizer: {
+      folder: 'image-tokenizer',
+      files: { 'config.json': configuration, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },
+      weights: { arrays: trainedParameters(step, state) },
+    },
+  });
+  await removeCheckpoint(folder);
+  return figures;
+}

@@ -1,0 +1,79 @@
+import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Backend, type HostArray, initialTrainingState, type Key, TesseraeError, train, type TrainingProgress, type TrainingStep, type StateStore } from '@tesserae/core';
+import { fileExists, readSafetensorsFile, writeSafetensorsFile } from '@tesserae/core/node';
+import { formatDuration, type Output } from '../terminal/output.js';
+
+export interface TrainingRun {
+  /** What the progress bar says, e.g. `image tokenizer`. */
+  readonly label: string;
+  /** Folder for checkpoint and metrics. */
+  readonly folder: string;
+  readonly backend: Backend;
+  readonly step: TrainingStep;
+  readonly steps: number;
+  readonly key: Key;
+  readonly resume: boolean;
+  /** A text that tells one recipe from another: a checkpoint of another recipe is not resumed. */
+  readonly recipe: string;
+  readonly batch: (step: number) => Record<string, HostArray> | Promise<Record<string, HostArray>>;
+  readonly evaluate?: (store: StateStore, step: number, log: (values: Readonly<Record<string, number>>) => Promise<void>) => Promise<void>;
+  readonly evaluateEvery?: number;
+  readonly checkpointEvery?: number;
+  /** The metric shown beside the bar. */
+  readonly shown: readonly string[];
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
+
+/** A stage's training from wherever it stands to its end: checkpoints, a line of metrics an update in `metrics.jsonl`, a bar. */
+export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string, HostArray>> {
+  const { folder, output, label, steps } = run;
+  await mkdir(folder, { recursive: true });
+  const checkpoint = join(folder, 'checkpoint.safetensors');
+  const metricsFile = join(folder, 'metrics.jsonl');
+  let state: ReadonlyMap<string, HostArray> = initialTrainingState(run.step, run.key);
+  if (await fileExists(checkpoint)) {
+    if (!run.resume) {
+      throw new TesseraeError('invalid-argument', `${checkpoint} is left of an earlier training.`, { remedy: 'Go on with --resume, or give another --out.' });
+    }
+    const saved = await readSafetensorsFile(checkpoint);
+    if (saved.metadata.recipe !== run.recipe) {
+      throw new TesseraeError('model-incompatible', `${checkpoint} was made with other options.`, { remedy: `Resume with the same options (${saved.metadata.recipe ?? 'unknown'}), or give another --out.` });
+    }
+    state = saved.arrays;
+    output.note(`${label}: going on after update ${saved.metadata.step ?? '?'}`);
+  }
+  const log = (values: Readonly<Record<string, unknown>>): Promise<void> => appendFile(metricsFile, `${JSON.stringify(values)}\n`);
+  const bar = output.progress(label, steps, 'updates');
+  const started = Date.now();
+  const onProgress = async ({ step, metrics, milliseconds }: TrainingProgress): Promise<void> => {
+    bar.update(step, run.shown.map((name) => `${name} ${(metrics[name] ?? Number.NaN).toPrecision(4)}`).join('  '));
+    await log({ step, ...metrics, milliseconds: Math.round(milliseconds) });
+  };
+  try {
+    const result = await train({
+      backend: run.backend,
+      step: run.step,
+      state,
+      steps,
+      batch: run.batch,
+      onProgress,
+      saveCheckpoint: (arrays, step) => writeSafetensorsFile(checkpoint, arrays, { recipe: run.recipe, step: String(step) }),
+      ...(run.checkpointEvery === undefined ? {} : { checkpointEvery: run.checkpointEvery }),
+      ...(run.evaluate === undefined ? {} : { evaluate: (store: StateStore, step: number) => run.evaluate?.(store, step, (values) => log({ step, ...values })) ?? Promise.resolve() }),
+      ...(run.evaluateEvery === undefined ? {} : { evaluateEvery: run.evaluateEvery }),
+      signal: run.signal,
+    });
+    bar.end();
+    output.note(`${label}: ${steps} updates done in ${formatDuration((Date.now() - started) / 1000)}`);
+    return result;
+  } finally {
+    bar.end();
+  }
+}
+
+/** Removes a finished stage's checkpoint: its result is in the model folder. */
+export function removeCheckpoint(folder: string): Promise<void> {
+  return rm(join(folder, 'checkpoint.safetensors'), { force: true });
+}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
 import { allowedDistances, convolutionKernelOf, decodeMasks, jointMask } from './attention-patterns.js';
 import { type AttentionPattern, layerPatterns, type PriorConfiguration } from './configuration.js';
-import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
 
 const paperGrid = { rows: 32, columns: 32 };
 const keys = (distances: readonly boolean[]): number[] => distances.flatMap((allowed, distance) => (allowed ? [distance] : []));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
 import { padText, parsePriorConfiguration } from './configuration.js';
 import { priorParameters } from './transformer.js';
-import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
 
 describe('parsePriorConfiguration', () => {
   it('gives back what JSON held', () => {
@@ -25,11 +25,23 @@ describe('parsePriorConfiguration', () => {
     ['attention[1]', { attention: ['full', 'diagonal'] }],
     ['convolutionKernel', { convolutionKernel: 4 }],
   ])('names the field %s', (field, change) => {
-    expect(() => parsePriorConfiguration({ ...tinyConfiguration, ...change })).toThrow(expect.objectContaining({ code: 'invalid-argument', details: expect.objectContaining({ field }) }));
+    expect(() => parsePriorConfiguration({ ...tinyConfiguration, ...change })).toThrow(
+      expect.objectContaining({ code: 'invalid-argument', details: expect.objectContaining({ field }) }),
+    );
   });
 
   it('can count the paper’s model: 12 billion parameters', () => {
-    const parameters = priorParameters({ kind: 'prior', width: 3968, layers: 64, heads: 62, textVocabularySize: 16384, textLength: 256, grid: { rows: 32, columns: 32 }, codebookSize: 8192, attention: 'paper' });
+    const parameters = priorParameters({
+      kind: 'prior',
+      width: 3968,
+      layers: 64,
+      heads: 62,
+      textVocabularySize: 16384,
+      textLength: 256,
+      grid: { rows: 32, columns: 32 },
+      codebookSize: 8192,
+      attention: 'paper',
+    });
     const count = [...parameters.values()].reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
     expect(count / 1e9).toBeGreaterThan(12);
     expect(count / 1e9).toBeLessThan(12.5);

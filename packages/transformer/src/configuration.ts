@@ -104,13 +104,19 @@ export function layerPatterns({ attention, layers }: PriorConfiguration): readon
 export function padText(configuration: PriorConfiguration, ids: ArrayLike<number>): Int32Array {
   const { textLength, textVocabularySize } = configuration;
   if (ids.length > textLength) {
-    throw new TesseraeError('prompt-invalid', `The text is ${ids.length} tokens long; this prior reads ${textLength}.`, { remedy: 'Shorten it.', details: { length: ids.length, textLength } });
+    throw new TesseraeError('prompt-invalid', `The text is ${ids.length} tokens long; this prior reads ${textLength}.`, {
+      remedy: 'Shorten it.',
+      details: { length: ids.length, textLength },
+    });
   }
   return Int32Array.from({ length: textLength }, (_, position) => {
     const id = ids[position];
     if (id === undefined) return textVocabularySize + position;
     if (!Number.isInteger(id) || id < 0 || id >= textVocabularySize) {
-      throw new TesseraeError('prompt-invalid', `The text has the token ${id} at position ${position}; this prior knows 0 to ${textVocabularySize - 1}.`, { remedy: 'Use the tokenizer the prior was trained with.', details: { id, position } });
+      throw new TesseraeError('prompt-invalid', `The text has the token ${id} at position ${position}; this prior knows 0 to ${textVocabularySize - 1}.`, {
+        remedy: 'Use the tokenizer the prior was trained with.',
+        details: { id, position },
+      });
     }
     return id;
   });

@@ -1,5 +1,5 @@
 import { deriveKey, type HostArray, int32Array, type Key, permutation, TesseraeError, uniform, uniformInteger } from '@tesserae/core';
-import { imageLengthOf, padText, type PriorConfiguration } from './configuration.js';
+import { imageLengthOf, type PriorConfiguration, padText } from './configuration.js';
 
 /** What the prior learns from: one picture's codes and the captions it may go by, as text ids without padding. */
 export interface PriorExample {
@@ -41,7 +41,9 @@ export function makePriorBatch(examples: readonly PriorExample[], options: Prior
     const example = examples[order[turn % examples.length] ?? 0];
     if (example === undefined) continue;
     if (example.codes.length !== positions) {
-      throw new TesseraeError('model-incompatible', `An example has ${example.codes.length} codes; this prior's grid has ${positions}.`, { remedy: 'Encode pictures of the size the grid stands for.' });
+      throw new TesseraeError('model-incompatible', `An example has ${example.codes.length} codes; this prior's grid has ${positions}.`, {
+        remedy: 'Encode pictures of the size the grid stands for.',
+      });
     }
     const chosen = example.captions[uniformInteger(deriveKey(key, 'caption'), Math.max(1, example.captions.length), turn)];
     const dropped = chosen === undefined || uniform(deriveKey(key, 'dropout'), turn) < captionDropout;

@@ -1,13 +1,30 @@
-import { createParameterTree, createTrainingStep, deriveKey, float32Array, type HostArray, initialTrainingState, int32Array, keyFromSeed, trace, train, uniformInteger } from '@tesserae/core';
+import {
+  createParameterTree,
+  createTrainingStep,
+  deriveKey,
+  float32Array,
+  type HostArray,
+  initialTrainingState,
+  int32Array,
+  keyFromSeed,
+  trace,
+  train,
+  uniformInteger,
+} from '@tesserae/core';
 import { createReferenceBackend, evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
-import { padText, type PriorConfiguration } from './configuration.js';
+import { forward, lively, logSoftmaxOf, tinyConfiguration } from './__fixtures__/tiny-prior.js';
+import { type PriorConfiguration, padText } from './configuration.js';
 import { makePriorBatch, type PriorExample } from './training-batch.js';
 import { priorTrainingLoss } from './training-loss.js';
 import { priorParameters } from './transformer.js';
-import { forward, lively, logSoftmaxOf, tinyConfiguration } from './__fixtures__/tiny-prior.js';
 
-function lossOf(configuration: PriorConfiguration, weights: ReadonlyMap<string, HostArray>, texts: readonly (readonly number[])[], codes: readonly (readonly number[])[]): Record<string, number> {
+function lossOf(
+  configuration: PriorConfiguration,
+  weights: ReadonlyMap<string, HostArray>,
+  texts: readonly (readonly number[])[],
+  codes: readonly (readonly number[])[],
+): Record<string, number> {
   const batch = texts.length;
   const graph = trace('loss', (scope) => {
     const tree = createParameterTree(scope, 'constant');
@@ -15,7 +32,10 @@ function lossOf(configuration: PriorConfiguration, weights: ReadonlyMap<string, 
     scope.output('loss', loss);
     for (const [name, value] of Object.entries(metrics)) scope.output(name, value);
   });
-  const text = int32Array([batch, configuration.textLength], texts.flatMap((ids) => [...padText(configuration, ids)]));
+  const text = int32Array(
+    [batch, configuration.textLength],
+    texts.flatMap((ids) => [...padText(configuration, ids)]),
+  );
   const { outputs } = evaluateGraph(graph, { inputs: { text, codes: int32Array([batch, codes[0]?.length ?? 0], codes.flat()) }, constants: weights });
   return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data[0] ?? Number.NaN]));
 }
@@ -31,7 +51,15 @@ describe('priorTrainingLoss', () => {
       }),
     );
     // p(text 1) = 2/8, p(padding) = 5/8; p(code 0) = 1/4, p(code 1) = 3/4.
-    const { loss, textLoss, imageLoss } = lossOf(configuration, weights, [[1], []], [[0, 1], [1, 1]]);
+    const { loss, textLoss, imageLoss } = lossOf(
+      configuration,
+      weights,
+      [[1], []],
+      [
+        [0, 1],
+        [1, 1],
+      ],
+    );
     const text = -(Math.log(2 / 8) + Math.log(5 / 8)) / 2;
     const image = -(Math.log(1 / 4) + 3 * Math.log(3 / 4)) / 4;
     expect(textLoss).toBeCloseTo(text, 5);
@@ -55,7 +83,12 @@ describe('priorTrainingLoss', () => {
     const weights = lively(configuration);
     const codes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1];
     const before = forward(configuration, weights, [3, 1, 2], codes);
-    const changed = forward(configuration, weights, [3, 1, 2], codes.map((code, position) => (position >= 5 ? 10 - code : code)));
+    const changed = forward(
+      configuration,
+      weights,
+      [3, 1, 2],
+      codes.map((code, position) => (position >= 5 ? 10 - code : code)),
+    );
     expect(changed.text).toEqual(before.text);
     expect(changed.image.slice(0, 6)).toEqual(before.image.slice(0, 6));
     expect(changed.image[6]).not.toEqual(before.image[6]);

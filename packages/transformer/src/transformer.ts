@@ -3,6 +3,7 @@ import {
   attention,
   broadcastTo,
   concat,
+  createParameterTree,
   embeddingTable,
   gather,
   gelu,
@@ -16,7 +17,6 @@ import {
   type Tensor,
   trace,
   transpose,
-  createParameterTree,
 } from '@tesserae/core';
 import { jointMask } from './attention-patterns.js';
 import { imageLengthOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';

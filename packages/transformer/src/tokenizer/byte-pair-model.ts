@@ -46,7 +46,11 @@ export function createBytePairTokenizer(model: BytePairModel): TextTokenizer {
   const idOf = new Map(tokens.map((token, id) => [token, id] as const));
   const id = (token: string): number => {
     const found = idOf.get(token);
-    if (found === undefined) throw new TesseraeError('model-incompatible', `The tokenizer lacks the token '${token}' that its merges need.`, { remedy: 'Use a complete tokenizer.json.', details: { token } });
+    if (found === undefined)
+      throw new TesseraeError('model-incompatible', `The tokenizer lacks the token '${token}' that its merges need.`, {
+        remedy: 'Use a complete tokenizer.json.',
+        details: { token },
+      });
     return found;
   };
   const bytes = tokens.map((token) => tokenBytes(token) ?? new Uint8Array());
@@ -83,7 +87,11 @@ export function createBytePairTokenizer(model: BytePairModel): TextTokenizer {
     decode: (ids) => {
       const parts = Array.from(ids, (tokenId) => {
         const part = bytes[tokenId];
-        if (part === undefined) throw new TesseraeError('invalid-argument', `There is no text token ${tokenId}.`, { remedy: `Pass ids from 0 to ${tokens.length - 1}; paddings are not text.`, details: { tokenId } });
+        if (part === undefined)
+          throw new TesseraeError('invalid-argument', `There is no text token ${tokenId}.`, {
+            remedy: `Pass ids from 0 to ${tokens.length - 1}; paddings are not text.`,
+            details: { tokenId },
+          });
         return part;
       });
       const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

@@ -53,7 +53,8 @@ function isFields(value: unknown): value is Fields {
 function tokensOf(vocabulary: Fields): string[] {
   const tokens: string[] = [];
   for (const [token, id] of Object.entries(vocabulary)) {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= 0x100_0000 || tokens[id] !== undefined) corrupt(`gives the token '${token}' the id ${JSON.stringify(id)}`);
+    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= 0x100_0000 || tokens[id] !== undefined)
+      corrupt(`gives the token '${token}' the id ${JSON.stringify(id)}`);
     if (tokenBytes(token) === undefined) unsupported(`model.vocab['${token}']`, id);
     tokens[id as number] = token;
   }

@@ -32,7 +32,10 @@ function countWords(texts: Iterable<string>, lowerCase: boolean): Map<string, nu
 export function trainBytePairModel(texts: Iterable<string>, options: BytePairTrainingOptions): BytePairModel {
   const { vocabularySize, lowerCase = true, minimumFrequency = 2, signal } = options;
   if (!Number.isInteger(vocabularySize) || vocabularySize < 256) {
-    throw new TesseraeError('invalid-argument', `A byte-level vocabulary cannot have ${vocabularySize} tokens.`, { remedy: 'Ask for at least 256, one a byte.', details: { vocabularySize } });
+    throw new TesseraeError('invalid-argument', `A byte-level vocabulary cannot have ${vocabularySize} tokens.`, {
+      remedy: 'Ask for at least 256, one a byte.',
+      details: { vocabularySize },
+    });
   }
   const tokens: string[] = [...byteCharacters];
   const idOf = new Map(tokens.map((token, id) => [token, id] as const));

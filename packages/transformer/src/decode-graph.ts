@@ -1,0 +1,198 @@
+import {
+  add,
+  broadcastTo,
+  concat,
+  createParameterTree,
+  equal,
+  type Graph,
+  gather,
+  greaterOrEqual,
+  loop,
+  maskedScore,
+  matMul,
+  multiply,
+  pad,
+  reduceSum,
+  reshape,
+  sliceAxis,
+  softmax,
+  type Tensor,
+  type TraceScope,
+  trace,
+  transpose,
+  where,
+} from '@tesserae/core';
+import { decodeMasks } from './attention-patterns.js';
+import { imageLengthOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
+import { embedImageAt, jointStream, type KeysAndValues, outputLogits, transformerBlocks } from './transformer.js';
+
+/** How many candidates are decoded together, and the guidance branches each is asked by. */
+export interface DecodeBatch {
+  readonly candidates: number;
+  readonly branches: number;
+}
+
+/** Names of the values that stay on the device between the calls of one decoding. */
+export const decodeStateNames = {
+  keys: (layer: number): string => `cache.${layer}.keys`,
+  values: (layer: number): string => `cache.${layer}.values`,
+  /** float32 [branches·candidates, codebookSize]: the scores of the next image token, before guidance mixes them. */
+  logits: 'logits',
+} as const;
+
+/** Shape of a cache: start of text, text and every image position, branch-major in the batch. */
+export function cacheShape(configuration: PriorConfiguration, { candidates, branches }: DecodeBatch): readonly number[] {
+  const { heads, width } = configuration;
+  return [branches * candidates, heads, prefixLengthOf(configuration) + imageLengthOf(configuration), width / heads];
+}
+
+export function logitsShape(configuration: PriorConfiguration, { candidates, branches }: DecodeBatch): readonly number[] {
+  return [branches * candidates, configuration.codebookSize];
+}
+
+/** Σ weight·logits over the branches: [branches·candidates, codes] → [candidates, codes]. */
+function mixBranches(logits: Tensor, weights: Tensor, { candidates, branches }: DecodeBatch): Tensor {
+  const byBranch = reshape(logits, [branches, candidates, logits.shape[1] ?? 0]);
+  return reduceSum(multiply(byBranch, reshape(weights, [branches, 1, 1])), { axes: [0] });
+}
+
+/** Each of `groups` rows as many times as it takes to fill the batch: [groups, …] → [groups·copies, …]. */
+function repeatRows(x: Tensor, copies: number): Tensor {
+  const [groups = 0, ...rest] = x.shape;
+  return copies === 1 ? x : reshape(broadcastTo(reshape(x, [groups, 1, ...rest]), [groups, copies, ...rest]), [groups * copies, ...rest]);
+}
+
+/**
+ * Text and the first `known` image tokens in one pass; fills the caches and the next position's logits.
+ * Where all candidates begin alike (`shared`), each branch is computed once and copied.
+ * Inputs: `text` int32 [rows, textLength], `codes` int32 [rows, known] if known > 0, `weights` float32 [branches];
+ * rows = branches or branches·candidates. Result: `scores` float32 [candidates, codebookSize], guidance mixed in.
+ */
+export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBatch, options: { readonly known: number; readonly shared: boolean }): Graph {
+  const { known, shared } = options;
+  const rows = shared ? batch.branches : batch.branches * batch.candidates;
+  const copies = shared ? batch.candidates : 1;
+  const free = imageLengthOf(configuration) - known;
+  return trace('prefill', (scope) => {
+    const parameters = createParameterTree(scope, 'constant').root;
+    const text = scope.input('text', [rows, configuration.textLength], 'int32');
+    const codes = known === 0 ? undefined : scope.input('codes', [rows, known], 'int32');
+    const weights = scope.input('weights', [batch.branches]);
+    const fill = (name: string, value: Tensor): void => {
+      scope.state(name, cacheShape(configuration, batch));
+      scope.assign(name, pad(repeatRows(value, copies), [0, 0, 0, 0], [0, 0, free, 0]));
+    };
+    const stream = jointStream(parameters, configuration, text, codes, ({ keys, values }, layer) => {
+      fill(decodeStateNames.keys(layer), keys);
+      fill(decodeStateNames.values(layer), values);
+    });
+    const last = reshape(sliceAxis(stream, 1, (stream.shape[1] ?? 1) - 1, 1), [rows, configuration.width]);
+    const logits = repeatRows(outputLogits(parameters, configuration, 'image', last), copies);
+    scope.state(decodeStateNames.logits, logits.shape);
+    scope.assign(decodeStateNames.logits, logits);
+    scope.output('scores', mixBranches(logits, weights, batch));
+  });
+}
+
+/** A value a candidate, for every branch: [candidates] → [branches·candidates]. */
+function repeatBranches(x: Tensor, branches: number): Tensor {
+  const candidates = x.shape[0] ?? 0;
+  return reshape(broadcastTo(reshape(x, [1, candidates]), [branches, candidates]), [branches * candidates]);
+}
+
+interface LayerCache {
+  readonly past: KeysAndValues;
+  /** bool tables by image position (`decodeMasks`). */
+  readonly pastMask: Tensor;
+  readonly ownMask: Tensor;
+}
+
+/** softmax over the cache and the span's own keys together, without copying the cache to join them. */
+function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, position: Tensor): Tensor {
+  const scaled = multiply(queries, 1 / Math.sqrt(queries.shape[3] ?? 1));
+  const scores = (keys: Tensor, table: Tensor): Tensor => where(gather(table, position), matMul(scaled, keys, { transposeB: true }), maskedScore);
+  const pastLength = cache.past.keys.shape[2] ?? 0;
+  const weights = softmax(concat([scores(cache.past.keys, cache.pastMask), scores(own.keys, cache.ownMask)], 3));
+  const pastPart = matMul(sliceAxis(weights, 3, 0, pastLength), cache.past.values);
+  return add(pastPart, matMul(sliceAxis(weights, 3, pastLength, own.keys.shape[2] ?? 0), own.values));
+}
+
+function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, span: number): LayerCache[] {
+  const shape = cacheShape(configuration, batch);
+  return layerPatterns(configuration).map((pattern, layer) => {
+    const masks = decodeMasks(configuration, pattern, span);
+    return {
+      past: { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) },
+      pastMask: scope.literal(masks.past),
+      ownMask: scope.literal(masks.own),
+    };
+  });
+}
+
+/** The cache with the span's keys or values in their place. */
+function writeSpan(configuration: PriorConfiguration, cache: Tensor, own: Tensor, spanIndex: Tensor): Tensor {
+  const prefix = prefixLengthOf(configuration);
+  const positions = imageLengthOf(configuration);
+  const [rows = 0, heads = 0, span = 0, headSize = 0] = own.shape;
+  const spans = positions / span;
+  const image = reshape(sliceAxis(cache, 2, prefix, positions), [rows, heads, spans, span, headSize]);
+  const chosen = equal(reshape(cache.builder.add('iota', [], { axis: 0, shape: [spans] }), [spans, 1, 1]), spanIndex);
+  const written = where(chosen, reshape(own, [rows, heads, 1, span, headSize]), image);
+  return concat([sliceAxis(cache, 2, 0, prefix), reshape(written, [rows, heads, positions, headSize])], 2);
+}
+
+/**
+ * Decodes `span` tokens (a row of the grid, or one) in a loop inside the graph. Each iteration mixes the branches,
+ * changes the scores, samples, and runs the model one token further. The caches are only read in the loop, which
+ * carries the span's own keys and values; afterwards they are written once (an engine may copy state at every run).
+ *
+ * Inputs: `span` int32 scalar (which span), `known` int32 [candidates, span] (−1 = free), `weights` float32 [branches],
+ * and those of the sampling plan (`samplingInputs`). Results: `tokens` int32 [candidates, span]; `scores` float32
+ * [candidates, codebookSize] of the position after the span, guidance mixed in.
+ */
+export function decodeSpanGraph(configuration: PriorConfiguration, batch: DecodeBatch, span: number, plan: SamplingPlan): Graph {
+  const { candidates, branches } = batch;
+  const { width, heads } = configuration;
+  return trace('decode-span', (scope) => {
+    const parameters = createParameterTree(scope, 'constant').root;
+    const spanIndex = scope.input('span', [], 'int32');
+    const known = scope.input('known', [candidates, span], 'int32');
+    const weights = scope.input('weights', [branches]);
+    const sampling = samplingInputs(scope, plan, [candidates, span]);
+    const caches = layerCaches(scope, configuration, batch, span);
+    const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
+    const emptyBuffer = broadcastTo(scope.literal(0), [branches * candidates, heads, span, width / heads]);
+    const columns = scope.iota([span, 1]);
+
+    const decoded = loop(scope, span, [firstLogits, ...caches.flatMap(() => [emptyBuffer, emptyBuffer])], (column, [logits = firstLogits, ...buffers]) => {
+      const position = add(multiply(spanIndex, span), column);
+      const scores = changeScores(plan.changes, mixBranches(logits, weights, batch), position);
+      const given = gather(known, column, 1);
+      const token = where(greaterOrEqual(given, 0), given, sampleTokens(scores, plan, sampling, column));
+      const isOwn = equal(columns, column);
+      const updated: Tensor[] = [];
+      const input = embedImageAt(parameters, configuration, repeatBranches(token, branches), position);
+      const stream = transformerBlocks(parameters, configuration, input, (queries, own, layer) => {
+        const keys = where(isOwn, own.keys, buffers[layer * 2] ?? emptyBuffer);
+        const values = where(isOwn, own.values, buffers[layer * 2 + 1] ?? emptyBuffer);
+        updated.push(keys, values);
+        const cache = caches[layer];
+        return cache === undefined ? own.values : attendCached(queries, cache, { keys, values }, position);
+      });
+      const next = outputLogits(parameters, configuration, 'image', reshape(stream, [branches * candidates, width]));
+      return { carried: [next, ...updated], stacked: [token] };
+    });
+
+    const [lastLogits = firstLogits, ...buffers] = decoded.carried;
+    caches.forEach(({ past }, layer) => {
+      const [keys = emptyBuffer, values = emptyBuffer] = buffers.slice(layer * 2, layer * 2 + 2);
+      scope.assign(decodeStateNames.keys(layer), writeSpan(configuration, past.keys, keys, spanIndex));
+      scope.assign(decodeStateNames.values(layer), writeSpan(configuration, past.values, values, spanIndex));
+    });
+    scope.assign(decodeStateNames.logits, lastLogits);
+    const [tokens] = decoded.stacked;
+    if (tokens !== undefined) scope.output('tokens', transpose(tokens, [1, 0]));
+    scope.output('scores', mixBranches(lastLogits, weights, batch));
+  });
+}

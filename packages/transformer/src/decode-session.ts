@@ -1,0 +1,57 @@
+import { type Backend, type Graph, type HostArray, type Program, type StateStore, type WeightSource, zerosArray } from '@tesserae/core';
+import type { PriorConfiguration } from './configuration.js';
+import { cacheShape, type DecodeBatch, decodeStateNames, logitsShape } from './decode-graph.js';
+
+/** Device state for one batch shape and the programs compiled on it. Serves one decoding at a time. */
+export interface DecodeSession {
+  /** Runs the program of `key`, compiling it from `make` the first time. */
+  run(key: string, make: () => Graph, inputs: Readonly<Record<string, HostArray>>, signal: AbortSignal | undefined): Promise<Record<string, HostArray>>;
+  dispose(): void;
+}
+
+/** Programs a session keeps. Plugins that make a new graph function at every call would grow it without end. */
+const keptPrograms = 16;
+
+export interface SessionOptions {
+  readonly backend: Backend;
+  readonly weights: WeightSource;
+  /** What the programs share between runs; none for programs without state. */
+  readonly initialState?: ReadonlyMap<string, HostArray>;
+}
+
+export async function createSession({ backend, weights, initialState }: SessionOptions): Promise<DecodeSession> {
+  const state: StateStore | undefined = initialState === undefined ? undefined : await backend.createState(initialState);
+  const programs = new Map<string, Program>();
+  return {
+    async run(key, make, inputs, signal) {
+      signal?.throwIfAborted();
+      const known = programs.get(key);
+      const program = known ?? (await backend.compile(make(), { weights, ...(state === undefined ? {} : { state }), ...(signal === undefined ? {} : { signal }) }));
+      // Maps keep insertion order: setting again makes it the most recently used.
+      programs.delete(key);
+      programs.set(key, program);
+      const [oldest] = programs;
+      if (programs.size > keptPrograms && oldest !== undefined) {
+        programs.delete(oldest[0]);
+        oldest[1].dispose();
+      }
+      return program.run(inputs, signal === undefined ? {} : { signal });
+    },
+    dispose() {
+      for (const program of programs.values()) program.dispose();
+      programs.clear();
+      state?.dispose();
+    },
+  };
+}
+
+/** Empty caches and logits for a batch. */
+export function emptyDecodeState(configuration: PriorConfiguration, batch: DecodeBatch): Map<string, HostArray> {
+  const cache = (): HostArray => zerosArray(cacheShape(configuration, batch));
+  const state = new Map<string, HostArray>([[decodeStateNames.logits, zerosArray(logitsShape(configuration, batch))]]);
+  for (let layer = 0; layer < configuration.layers; layer += 1) {
+    state.set(decodeStateNames.keys(layer), cache());
+    state.set(decodeStateNames.values(layer), cache());
+  }
+  return state;
+}

@@ -1,0 +1,172 @@
+import {
+  type Backend,
+  type CallOptions,
+  createParameterTree,
+  crossEntropy,
+  type DecodedRow,
+  type DecodeRequest,
+  type Graph,
+  type GraphLogits,
+  type HostArray,
+  type ImagePrior,
+  int32Array,
+  negate,
+  reduceSum,
+  TesseraeError,
+  trace,
+  type WeightSource,
+} from '@tesserae/core';
+import { checkWeights } from './check-weights.js';
+import { imageLengthOf, type PriorConfiguration, padText, parsePriorConfiguration } from './configuration.js';
+import type { DecodeBatch } from './decode-graph.js';
+import { checkRequest, knownRows } from './decode-request.js';
+import { createSession, type DecodeSession, emptyDecodeState } from './decode-session.js';
+import { type Decoding, decodeByRow, decodeByToken, prefill } from './decode-steps.js';
+import { createLeasePool } from './lease-pool.js';
+import { samplingPlan } from './sampling.js';
+import { priorLogits } from './transformer.js';
+
+export interface TransformerPriorOptions {
+  readonly config: PriorConfiguration;
+  /** Parameters by path (`priorParameters`). An engine may map them (`WeightSource.location`); programs then share them. */
+  readonly weights: WeightSource;
+  readonly backend: Backend;
+  /** Most candidates decoded together. Default 16. */
+  readonly maximumBatch?: number;
+}
+
+/** Batch shapes whose caches and programs are kept between calls. */
+const keptSessions = 4;
+
+function evidenceGraph(configuration: PriorConfiguration, batch: number): Graph {
+  return trace('log-probability', (scope) => {
+    const parameters = createParameterTree(scope, 'constant').root;
+    const text = scope.input('text', [batch, configuration.textLength], 'int32');
+    const codes = scope.input('codes', [batch, imageLengthOf(configuration)], 'int32');
+    const { image } = priorLogits(parameters, configuration, text, codes);
+    scope.output('logProbability', negate(reduceSum(crossEntropy(image, codes), { axes: [1] })));
+  });
+}
+
+/**
+ * A trained transformer as an `ImagePrior`. Decodes a row of tokens a program call; with a `host` change of the scores
+ * it goes token by token: one model call, one copy of the caches and one sampling call a token instead of a row.
+ * Several decodings may run at once; each takes its own caches.
+ * @throws TesseraeError `invalid-argument` for a wrong configuration, `model-incompatible` when the weights do not fit it.
+ */
+export function createTransformerPrior({ config, weights, backend, maximumBatch = 16 }: TransformerPriorOptions): ImagePrior {
+  const configuration = parsePriorConfiguration(config);
+  checkWeights(configuration, weights);
+  if (!Number.isInteger(maximumBatch) || maximumBatch < 1) {
+    throw new TesseraeError('invalid-argument', `A prior cannot decode ${maximumBatch} candidates together.`, {
+      remedy: 'Use a maximumBatch of at least 1.',
+      details: { maximumBatch },
+    });
+  }
+  const positions = imageLengthOf(configuration);
+  const numbers = new WeakMap<GraphLogits, number>();
+  let nextNumber = 0;
+  const numberOf = (change: GraphLogits): number => {
+    const known = numbers.get(change);
+    if (known !== undefined) return known;
+    numbers.set(change, nextNumber);
+    nextNumber += 1;
+    return nextNumber - 1;
+  };
+
+  const decodeSessions = createLeasePool<DecodeSession>(
+    keptSessions,
+    async (kind) => {
+      const [candidates = 1, branches = 1] = kind.split('×').map(Number);
+      return createSession({ backend, weights, initialState: emptyDecodeState(configuration, { candidates, branches }) });
+    },
+    (session) => session.dispose(),
+  );
+  const evidenceSessions = createLeasePool<DecodeSession>(
+    1,
+    () => createSession({ backend, weights }),
+    (session) => session.dispose(),
+  );
+  let disposed = false;
+  const checkAlive = (): void => {
+    if (disposed) throw new TesseraeError('resource-disposed', 'The prior was disposed.', { remedy: 'Create a new one.' });
+  };
+
+  async function* decode(request: DecodeRequest, { signal }: CallOptions = {}): AsyncGenerator<DecodedRow> {
+    checkAlive();
+    signal?.throwIfAborted();
+    checkRequest(request, configuration, maximumBatch);
+    const { columns, rows } = configuration.grid;
+    const tokens = request.known.map((known) => Int32Array.from(known));
+    const texts = request.branches.map(({ text }) => padText(configuration, text));
+    const changes = request.logits ?? [];
+    const byToken = changes.some(({ host }) => host !== undefined);
+    const plan = samplingPlan(request.sampling, configuration.codebookSize, byToken ? [] : changes.flatMap(({ graph }) => graph ?? []));
+    const { leading, trailingFrom } = knownRows(request, configuration);
+    const batch: DecodeBatch = { candidates: request.candidates.length, branches: request.branches.length };
+    const rowOf = (row: number): DecodedRow => ({ row, tokens: tokens.map((all) => all.slice(row * columns, (row + 1) * columns)) });
+
+    for (let row = 0; row < leading; row += 1) yield rowOf(row);
+    if (leading < trailingFrom) {
+      const kind = `${batch.candidates}×${batch.branches}`;
+      const session = await decodeSessions.acquire(kind);
+      try {
+        const decoding: Decoding = { configuration, batch, request, plan, session, tokens, signal, numberOf };
+        let scores: HostArray = await prefill(decoding, texts, leading * columns);
+        for (let row = leading; row < trailingFrom; row += 1) {
+          if (byToken) scores = await decodeByToken(decoding, row, scores);
+          else await decodeByRow(decoding, row);
+          yield rowOf(row);
+        }
+      } finally {
+        decodeSessions.release(kind, session);
+      }
+    }
+    for (let row = Math.max(leading, trailingFrom); row < rows; row += 1) yield rowOf(row);
+  }
+
+  return {
+    specificationVersion: 'v1',
+    grid: configuration.grid,
+    codebookSize: configuration.codebookSize,
+    textLength: configuration.textLength,
+    maximumBatch,
+    decode,
+    async logProbability(texts, codes, { signal } = {}) {
+      checkAlive();
+      if (texts.length !== codes.length) {
+        throw new TesseraeError('invalid-argument', `There are ${texts.length} texts for ${codes.length} pictures.`, { remedy: 'Give one text a picture.' });
+      }
+      const padded = texts.map((text) => padText(configuration, text));
+      const wrong = codes.find((picture) => picture.length !== positions || picture.some((code) => code < 0 || code >= configuration.codebookSize));
+      if (wrong !== undefined) {
+        throw new TesseraeError('invalid-argument', 'A picture has codes that do not fit this prior.', {
+          remedy: `Give ${positions} codes from 0 to ${configuration.codebookSize - 1}.`,
+        });
+      }
+      const results = new Float64Array(texts.length);
+      await evidenceSessions.lease('', async (session) => {
+        for (let start = 0; start < texts.length; ) {
+          // Powers of two: few different programs, and little of the last batch is filling.
+          const wanted = texts.length - start;
+          const size = Math.min(maximumBatch, 2 ** Math.ceil(Math.log2(wanted)));
+          const flat = (list: readonly Int32Array[], length: number): HostArray => {
+            const data = new Int32Array(size * length);
+            list.slice(start, start + size).forEach((row, index) => data.set(row, index * length));
+            return int32Array([size, length], data);
+          };
+          const inputs = { text: flat(padded, configuration.textLength), codes: flat(codes, positions) };
+          const { logProbability } = await session.run(`${size}`, () => evidenceGraph(configuration, size), inputs, signal);
+          results.set(Array.from(logProbability?.data ?? []).slice(0, wanted), start);
+          start += size;
+        }
+      });
+      return results;
+    },
+    dispose() {
+      disposed = true;
+      decodeSessions.dispose();
+      evidenceSessions.dispose();
+    },
+  };
+}

@@ -80,7 +80,9 @@ export async function decodeByRow(decoding: Decoding, row: number): Promise<void
   };
   const results = await session.run(`row|${planKey(plan, numberOf)}`, () => decodeSpanGraph(configuration, batch, columns, plan), inputs, signal);
   const made = result(results, 'tokens').data;
-  tokens.forEach((all, candidate) => all.set(made.subarray(candidate * columns, (candidate + 1) * columns), start));
+  tokens.forEach((all, candidate) => {
+    all.set(made.subarray(candidate * columns, (candidate + 1) * columns), start);
+  });
 }
 
 /** The changes cut at the host's: graph changes that follow each other are one program. */

@@ -20,7 +20,10 @@ export function createLeasePool<T>(limit: number, make: (kind: string) => Promis
     return found.item;
   };
   const release = (kind: string, item: T): void => {
-    if (disposed) return free(item);
+    if (disposed) {
+      free(item);
+      return;
+    }
     idle.push({ kind, item });
     if (idle.length > limit) {
       const [oldest, ...rest] = idle;

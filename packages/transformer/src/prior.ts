@@ -152,7 +152,7 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
           const size = Math.min(maximumBatch, 2 ** Math.ceil(Math.log2(wanted)));
           const flat = (list: readonly Int32Array[], length: number): HostArray => {
             const data = new Int32Array(size * length);
-            list.slice(start, start + size).forEach((row, index) => data.set(row, index * length));
+            for (const [index, row] of list.slice(start, start + size).entries()) data.set(row, index * length);
             return int32Array([size, length], data);
           };
           const inputs = { text: flat(padded, configuration.textLength), codes: flat(codes, positions) };

@@ -64,7 +64,7 @@ export function trainBytePairModel(texts: Iterable<string>, options: BytePairTra
   };
 
   const initial = new Set<number>();
-  words.forEach(({ ids, count }, place) => tally(ids, count, place, initial));
+  for (const [place, { ids, count }] of words.entries()) tally(ids, count, place, initial);
   enqueue(initial);
   while (tokens.length < vocabularySize) {
     signal?.throwIfAborted();

@@ -2,13 +2,9 @@ import { conv2dLayer, maxPool2d, type ParameterScope, relu, type Tensor } from '
 import type { DvaeConfiguration } from './configuration.js';
 import { residualBlock, residualGain } from './residual-block.js';
 
-/**
- * Pixels → code logits: x `[batch, 3, height, width]` mapped to (0.1, 0.9) → `[batch, codebook, height/f, width/f]`.
- * Parameter paths below `scope`, and openai/DALL-E's: `input` (blocks.input), `groups.g.blocks.b.convolutions.i`
- * (blocks.group_{g+1}.block_{b+1}.res_path.conv_{i+1}), `….identity` (….id_path), `output` (blocks.output.conv).
- */
-export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
-  const { hidden, groups, blocksPerGroup, codebookSize } = configuration;
+/** The encoder up to its last convolution: `[batch, 3, height, width]` → `[batch, hidden·2^(groups−1), height/f, width/f]`. */
+export function encodeFeatures(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
+  const { hidden, groups, blocksPerGroup } = configuration;
   const gain = residualGain(groups, blocksPerGroup);
   let features = conv2dLayer(scope.child('input'), x, { channels: hidden, filterSize: 7 });
   for (let group = 0; group < groups; group += 1) {
@@ -18,5 +14,14 @@ export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeConf
     // Max-pooling gave a better ELB than average pooling (paper, Appendix A).
     if (group < groups - 1) features = maxPool2d(features);
   }
-  return conv2dLayer(scope.child('output'), relu(features), { channels: codebookSize, filterSize: 1 });
+  return features;
+}
+
+/**
+ * Pixels → code logits: x `[batch, 3, height, width]` mapped to (0.1, 0.9) → `[batch, codebook, height/f, width/f]`.
+ * Parameter paths below `scope`, and openai/DALL-E's: `input` (blocks.input), `groups.g.blocks.b.convolutions.i`
+ * (blocks.group_{g+1}.block_{b+1}.res_path.conv_{i+1}), `….identity` (….id_path), `output` (blocks.output.conv).
+ */
+export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
+  return conv2dLayer(scope.child('output'), relu(encodeFeatures(scope, x, configuration)), { channels: configuration.codebookSize, filterSize: 1 });
 }

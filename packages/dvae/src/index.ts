@@ -1,7 +1,8 @@
+export { initialiseDvae, spreadRows } from './codebook-initialisation.js';
 export { type CodebookUsage, codebookUsage } from './codebook-usage.js';
 export { downsamplingOf, type DvaeConfiguration, paperDvae, parseDvaeConfiguration } from './configuration.js';
 export { decodeCodes, decodeRelaxed } from './decoder.js';
-export { encode } from './encoder.js';
+export { encode, encodeFeatures } from './encoder.js';
 export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from './likelihood.js';
 export { type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform } from './loss.js';
 export { relax } from './relaxation.js';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import {
-  type Backend, createEvaluationStep, createTrainingStep, deriveKey, float32Array, type HostArray, keyFromSeed, type Picture, type Schedule, trainedParameters, uniformArray, uniformInteger,
+  type Backend, createEvaluationStep, createTrainingStep, deriveKey, float32Array, type HostArray, initialTrainingState, keyFromSeed, type Picture, type Schedule, trainedParameters, uniformArray, uniformInteger,
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
-import { codebookUsage, downsamplingOf, type DvaeConfiguration, dvaeTrainingLoss, dvaeValidationLoss, pictureFromPlanes, planarPixels } from '@tesserae/dvae';
+import { codebookUsage, downsamplingOf, type DvaeConfiguration, dvaeTrainingLoss, dvaeValidationLoss, initialiseDvae, pictureFromPlanes, planarPixels } from '@tesserae/dvae';
 import type { Output } from '../terminal/output.js';
 import { writeStrip } from '../pictures.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
@@ -67,7 +67,10 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
     backend,
     step,
     steps,
-    key,
+    initialState: async () => {
+      const some = Math.min(training.length, 96);
+      return initialTrainingState(step, await initialiseDvae(configuration, step.specs.values(), pixelBatch(training, size, (row) => row, some), backend, key));
+    },
     resume: options.resume,
     recipe: JSON.stringify(recipe),
     shown: ['loss', 'reconstruction'],

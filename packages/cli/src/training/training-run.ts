@@ -1,6 +1,6 @@
 import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Backend, type HostArray, initialTrainingState, type Key, TesseraeError, train, type TrainingProgress, type TrainingStep, type StateStore } from '@tesserae/core';
+import { type Backend, type HostArray, TesseraeError, train, type TrainingProgress, type TrainingStep, type StateStore } from '@tesserae/core';
 import { fileExists, readSafetensorsFile, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
 
@@ -12,7 +12,8 @@ export interface TrainingRun {
   readonly backend: Backend;
   readonly step: TrainingStep;
   readonly steps: number;
-  readonly key: Key;
+  /** Everything the first update reads; asked for only when there is no checkpoint. */
+  readonly initialState: () => Promise<ReadonlyMap<string, HostArray>>;
   readonly resume: boolean;
   /** A text that tells one recipe from another: a checkpoint of another recipe is not resumed. */
   readonly recipe: string;
@@ -32,7 +33,7 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
   await mkdir(folder, { recursive: true });
   const checkpoint = join(folder, 'checkpoint.safetensors');
   const metricsFile = join(folder, 'metrics.jsonl');
-  let state: ReadonlyMap<string, HostArray> = initialTrainingState(run.step, run.key);
+  let state: ReadonlyMap<string, HostArray>;
   if (await fileExists(checkpoint)) {
     if (!run.resume) {
       throw new TesseraeError('invalid-argument', `${checkpoint} is left of an earlier training.`, { remedy: 'Go on with --resume, or give another --out.' });
@@ -43,6 +44,8 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
     }
     state = saved.arrays;
     output.note(`${label}: going on after update ${saved.metadata.step ?? '?'}`);
+  } else {
+    state = await run.initialState();
   }
   const log = (values: Readonly<Record<string, unknown>>): Promise<void> => appendFile(metricsFile, `${JSON.stringify(values)}\n`);
   const bar = output.progress(label, steps, 'updates');

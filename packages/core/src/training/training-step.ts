@@ -65,9 +65,9 @@ export function createEvaluationStep(name: string, lossFunction: LossFunction, o
   });
 }
 
-/** Everything the step reads, before the first update. */
-export function initialTrainingState(step: TrainingStep, key: Key): Map<string, HostArray> {
-  const parameters = initialiseParameters(step.specs.values(), key);
+/** Everything the step reads, before the first update: parameters as `initialiseParameters` gives them, or those passed. */
+export function initialTrainingState(step: TrainingStep, from: Key | ReadonlyMap<string, HostArray>): Map<string, HostArray> {
+  const parameters = from instanceof Map ? (from as ReadonlyMap<string, HostArray>) : initialiseParameters(step.specs.values(), from as Key);
   const state = new Map<string, HostArray>(parameters);
   state.set(stateNames.step, int32Array([], [0]));
   for (const { name, shape } of step.specs.values()) {

@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import {
+  type Backend, createEvaluationStep, createTrainingStep, deriveKey, type HostArray, initialTrainingState, keyFromSeed, type Schedule, type TextTokenizer, trainedParameters,
+} from '@tesserae/core';
+import { writeModelParts } from '@tesserae/core/node';
+import { type BytePairModel, makePriorBatch, type PriorConfiguration, type PriorExample, priorTrainingLoss, tokenizerToJson } from '@tesserae/transformer';
+import type { Output } from '../terminal/output.js';
+import { removeCheckpoint, runTraining } from './training-run.js';
+
+export interface PriorRecipe {
+  readonly configuration: PriorConfiguration;
+  readonly steps: number;
+  readonly batch: number;
+  readonly seed: number;
+  readonly learningRate: Schedule;
+  readonly beta2: number;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly ema: number;
+  readonly captionDropout: number;
+}
+
+export interface CodedPicture {
+  readonly captions: readonly string[];
+  readonly codes: Int32Array;
+}
+
+export interface TrainPriorOptions {
+  readonly recipe: PriorRecipe;
+  readonly pictures: readonly CodedPicture[];
+  readonly textModel: BytePairModel;
+  readonly textTokenizer: TextTokenizer;
+  readonly modelFolder: string;
+  readonly backend: Backend;
+  readonly resume: boolean;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
+
+/** Pictures held back to see how well unseen ones are foretold. */
+const validationShare = 0.02;
+
+/** Trains stage two and writes it into the model folder as parts `prior` and `textTokenizer`. */
+export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<Record<string, number>>> {
+  const { recipe, backend, textTokenizer, modelFolder } = options;
+  const { configuration, batch, steps } = recipe;
+  const key = deriveKey(keyFromSeed(recipe.seed), 'prior');
+  const examples = options.pictures.map(({ captions, codes }): PriorExample => ({ captions: captions.map((caption) => textTokenizer.encode(caption)), codes }));
+  const held = Math.max(1, Math.min(64, Math.floor(examples.length * validationShare)));
+  const validation = examples.slice(0, held);
+  const training = examples.length > held ? examples.slice(held) : examples;
+
+  const loss = priorTrainingLoss(configuration, { batch });
+  const step = createTrainingStep('train prior', loss, recipe);
+  const evaluation = createEvaluationStep('evaluate prior', priorTrainingLoss(configuration, { batch: held }), { average: true });
+  const folder = join(modelFolder, 'training', 'prior');
+  let figures: Readonly<Record<string, number>> = {};
+  const inputs = (from: readonly PriorExample[], size: number, at: number, captionDropout: number): Record<string, HostArray> => ({
+    ...makePriorBatch(from, { configuration, batch: size, key, step: at, captionDropout }),
+  });
+
+  const state = await runTraining({
+    label: 'prior',
+    folder,
+    backend,
+    step,
+    steps,
+    initialState: async () => initialTrainingState(step, key),
+    resume: options.resume,
+    recipe: JSON.stringify(recipe),
+    shown: ['textLoss', 'imageLoss'],
+    output: options.output,
+    signal: options.signal,
+    batch: (at) => inputs(training, batch, at, recipe.captionDropout),
+    evaluateEvery: Math.max(1, Math.min(500, Math.floor(steps / 4))),
+    evaluate: async (store, _, log) => {
+      const program = await backend.compile(evaluation, { state: store });
+      try {
+        const results = await program.run(inputs(validation, held, 0, 0));
+        figures = { validationTextLoss: results.textLoss?.data[0] ?? Number.NaN, validationImageLoss: results.imageLoss?.data[0] ?? Number.NaN };
+        await log(figures);
+      } finally {
+        program.dispose();
+      }
+    },
+  });
+
+  await writeModelParts(modelFolder, {
+    textTokenizer: { folder: 'text-tokenizer', files: { 'tokenizer.json': JSON.parse(tokenizerToJson(options.textModel)) as unknown } },
+    prior: {
+      folder: 'prior',
+      files: { 'config.json': configuration, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },
+      weights: { arrays: trainedParameters(step, state) },
+    },
+  });
+  await removeCheckpoint(folder);
+  return figures;
+}

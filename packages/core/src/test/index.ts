@@ -1,1 +1,1 @@
-export {};
+export { collectEvents, mockImageTokenizer, mockPrior, mockScorer, mockTextTokenizer } from './mock-models.js';

@@ -1,1 +1,1 @@
-export {};
+export { imagePrefix, type ImagePrefixOptions } from './image-prefix.js';

@@ -1,1 +1,2 @@
-export {};
+export { priorEvidence } from './prior-evidence.js';
+export { rerank, type RerankOptions } from './rerank.js';

@@ -1,1 +1,1 @@
-export {};
+export { tiling, type TilingOptions } from './tiling.js';

@@ -45,3 +45,14 @@ export function contactSheet(rows: readonly (readonly Picture[])[], gap = 2): Pi
 export function writeStrip(path: string, rows: readonly (readonly Picture[])[]): Promise<void> {
   return writePng(path, contactSheet(rows));
 }
+
+/** A picture file, resized and cropped around its centre to the given size. @throws TesseraeError `image-invalid`. */
+export async function readPicture(path: string, size: { readonly width: number; readonly height: number }): Promise<Picture> {
+  const sharp = await loadSharp();
+  try {
+    const data = await sharp(path).flatten({ background: '#ffffff' }).removeAlpha().toColourspace('srgb').resize(size.width, size.height, { fit: 'cover' }).raw().toBuffer();
+    return { ...size, data: new Uint8Array(data) };
+  } catch (cause) {
+    throw new TesseraeError('image-invalid', `${path} cannot be read as a picture: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: 'Use a PNG, JPEG or WebP file.', cause });
+  }
+}

@@ -7,8 +7,14 @@ import { encode } from './encoder.js';
 import { mapPixels, negativeLogLikelihood, pixelsFromMaps } from './likelihood.js';
 import { relax } from './relaxation.js';
 
-/** What changes with the step. */
-export interface DvaeSchedules {
+/** The likelihood's options. */
+export interface DvaeObjective {
+  /** Smallest ln b (see `negativeLogLikelihood`). Default: none, as in the paper. */
+  readonly minimumLogScale?: number;
+}
+
+/** The objective and what changes with the step. */
+export interface DvaeSchedules extends DvaeObjective {
   /** τ of the relaxation. */
   readonly temperature: Schedule;
   /** β, the weight of the KL term, as the paper counts it (6.6). */
@@ -48,7 +54,7 @@ export function dvaeTrainingLoss(configuration: DvaeConfiguration, batch: number
     const noise = scope.input('noise', logits.shape);
     const temperature = scheduleTensor(schedules.temperature, step);
     const maps = decodeRelaxed(parameters.child('decoder'), relax(logits, noise, temperature), configuration);
-    const reconstruction = negativeLogLikelihood(mapped, maps);
+    const reconstruction = negativeLogLikelihood(mapped, maps, schedules.minimumLogScale);
     const kl = klToUniform(logits);
     const klWeight = scheduleTensor(schedules.klWeight, step);
     return {
@@ -62,7 +68,7 @@ export function dvaeTrainingLoss(configuration: DvaeConfiguration, batch: number
  * What counts in the end: the same with hard codes (argmax, no noise). Besides the metrics it gives `codeCounts`
  * [codebook], from which usage and perplexity follow, and the reconstructed `pictures` [batch, 3, size, size].
  */
-export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: number): LossFunction {
+export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: number, objective: DvaeObjective = {}): LossFunction {
   return ({ scope, parameters }) => {
     const pixels = inputPixels(scope, configuration, batch);
     const mapped = mapPixels(pixels);
@@ -70,7 +76,7 @@ export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: numb
     const codes = argMax(logits, 1);
     const maps = decodeCodes(parameters.child('decoder'), codes, configuration);
     const pictures = pixelsFromMaps(maps);
-    const reconstruction = negativeLogLikelihood(mapped, maps);
+    const reconstruction = negativeLogLikelihood(mapped, maps, objective.minimumLogScale);
     const codeCounts = reduceSum(oneHot(codes, configuration.codebookSize), { axes: [0, 1, 2] });
     return { loss: reconstruction, metrics: { kl: klToUniform(logits), squaredError: reduceMean(square(subtract(pictures, pixels))), codeCounts, pictures } };
   };

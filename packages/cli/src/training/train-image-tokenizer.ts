@@ -17,6 +17,8 @@ export interface ImageTokenizerRecipe {
   readonly learningRate: Schedule;
   readonly temperature: Schedule;
   readonly klWeight: Schedule;
+  /** Smallest ln b of the likelihood; see `DvaeObjective`. */
+  readonly minimumLogScale?: number;
   readonly weightDecay: number;
   readonly clipNorm: number;
   readonly ema: number;
@@ -57,7 +59,7 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
   const training = options.pictures.length > held ? options.pictures.slice(held) : options.pictures;
 
   const step = createTrainingStep('train image tokenizer', dvaeTrainingLoss(configuration, batch, recipe), recipe);
-  const evaluation = createEvaluationStep('evaluate image tokenizer', dvaeValidationLoss(configuration, held), { average: true });
+  const evaluation = createEvaluationStep('evaluate image tokenizer', dvaeValidationLoss(configuration, held, recipe), { average: true });
   const folder = join(modelFolder, 'training', 'image-tokenizer');
   let figures: Readonly<Record<string, number>> = {};
 

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { commands } from './index.js';
+import { main } from './main.js';
+
+const abort = new AbortController();
+let interrupts = 0;
+// The first Ctrl-C asks to save and stop, the second one kills.
+const interrupt = (): void => {
+  interrupts += 1;
+  if (interrupts > 1) process.exit(130);
+  abort.abort(new DOMException('Interrupted.', 'AbortError'));
+};
+process.on('SIGINT', interrupt);
+process.on('SIGTERM', interrupt);
+
+process.exitCode = await main(process.argv.slice(2), {
+  commands,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  now: () => performance.now(),
+  environment: process.env,
+  signal: abort.signal,
+  version: '0.1.0',
+});

@@ -1,0 +1,136 @@
+import { join } from 'node:path';
+import { type Picture, TesseraeError } from '@tesserae/core';
+import { openModelFolder, writeFileAtomically } from '@tesserae/core/node';
+import { loadImages, openFolder } from '@tesserae/datasets/node';
+import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
+import { openBackend } from '../backends.js';
+import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
+import { loadImageTokenizer } from '../model.js';
+import { imageTokenizerRecipe, priorRecipe } from '../training/recipes.js';
+import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
+import { type CodedPicture, trainPrior } from '../training/train-prior.js';
+
+const stages = ['both', 'tokenizer', 'prior'] as const;
+
+export const trainCommand: Command = {
+  name: 'train',
+  summary: 'Trains a model on a folder of pictures with captions: first the image tokenizer, then the prior.',
+  usage: 'train ./my-pictures --out ./my-model [options]',
+  options: {
+    out: { type: 'string', short: 'o', value: 'DIR', help: 'model folder to write (required)' },
+    stage: { type: 'string', value: 'NAME', help: 'both (default), tokenizer or prior' },
+    resume: { type: 'boolean', help: 'go on where an interrupted training stopped' },
+    seed: { type: 'string', value: 'N', help: 'first weights, order and noise (default 0)' },
+    size: { type: 'string', value: 'PIXELS', help: 'width and height pictures are cropped to, a multiple of 8 (default 64)' },
+    codebook: { type: 'string', value: 'N', help: 'codes of the image tokenizer (default 512)' },
+    hidden: { type: 'string', value: 'N', help: 'channels of its first group (default 32)' },
+    blocks: { type: 'string', value: 'N', help: 'residual blocks a group (default 1)' },
+    'tokenizer-steps': { type: 'string', value: 'N', help: 'updates of stage one (default 2000)' },
+    'tokenizer-batch': { type: 'string', value: 'N', help: 'pictures an update (default 16)' },
+    'tokenizer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 1e-3)' },
+    width: { type: 'string', value: 'N', help: 'width of the prior (default 256)' },
+    layers: { type: 'string', value: 'N', help: 'its layers (default 6)' },
+    heads: { type: 'string', value: 'N', help: 'its attention heads (default 8)' },
+    attention: { type: 'string', value: 'NAME', help: 'full (default) or paper' },
+    'text-length': { type: 'string', value: 'N', help: 'text tokens it reads (default 32)' },
+    vocabulary: { type: 'string', value: 'N', help: 'text tokens it knows (default 1024)' },
+    'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
+    'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
+    'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 1e-3)' },
+    ...engineOptions,
+  },
+  async run({ positionals, options, output, signal, environment }) {
+    const [folder] = positionals;
+    const out = textOption(options, 'out');
+    if (folder === undefined) throw new UsageError('Name the folder with the pictures.');
+    if (out === undefined) throw new UsageError('Say where the model goes: --out ./my-model.');
+    const stage = stages.find((name) => name === (textOption(options, 'stage') ?? 'both'));
+    if (stage === undefined) throw new UsageError(`--stage ${textOption(options, 'stage')}: use ${stages.join(', ')}.`);
+    const whole = (name: string, fallback: number, minimum = 1): number => numberOption(options, name, { minimum, integer: true }) ?? fallback;
+    const rate = (name: string, fallback: number): number => numberOption(options, name, { minimum: Number.MIN_VALUE, maximum: 1 }) ?? fallback;
+    const attention = textOption(options, 'attention') ?? 'full';
+    if (attention !== 'full' && attention !== 'paper') throw new UsageError(`--attention ${attention}: use full or paper.`);
+    const [seed, size, resume] = [whole('seed', 0, 0), whole('size', 64, 8), flag(options, 'resume')];
+    const backend = await openBackend(options, environment);
+    try {
+      output.note(`seed ${seed}, ${backend.description}`);
+      const reading = output.progress('reading pictures', 1, 'pictures');
+      const found = await openFolder(folder, { signal });
+      const images = await loadImages(found, { size, signal, onProgress: ({ done, total }) => reading.update(done, `of ${total}`) });
+      reading.end();
+      for (const { file, reason } of images.skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
+      output.note(`${images.examples.length} pictures${images.skipped.length === 0 ? '' : `, ${images.skipped.length} skipped`}`);
+
+      let tokenizerFigures: Readonly<Record<string, number>> | undefined;
+      if (stage !== 'prior' && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
+        const recipe = imageTokenizerRecipe({
+          size,
+          seed,
+          codebookSize: whole('codebook', 512, 2),
+          hidden: whole('hidden', 32, 4),
+          blocksPerGroup: whole('blocks', 1),
+          steps: whole('tokenizer-steps', 2000),
+          batch: whole('tokenizer-batch', 16),
+          learningRate: rate('tokenizer-rate', 1e-3),
+        });
+        tokenizerFigures = await trainImageTokenizer({ recipe, pictures: images.pixels, modelFolder: out, backend, resume, output, signal });
+        output.print(`image tokenizer: ${Object.entries(tokenizerFigures).map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(', ')}`);
+      }
+
+      let priorFigures: Readonly<Record<string, number>> | undefined;
+      if (stage !== 'tokenizer') {
+        const captioned = images.examples.filter(({ captions }) => captions.length > 0);
+        if (captioned.length === 0) {
+          throw new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, { remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.' });
+        }
+        const tokenizer = await loadImageTokenizer(await openModelFolder(out), { backend, maximumBatch: 32 });
+        const coded: CodedPicture[] = [];
+        const bar = output.progress('encoding pictures', images.examples.length, 'pictures');
+        for (let start = 0; start < images.examples.length; start += 32) {
+          signal.throwIfAborted();
+          const pictures = images.pixels.slice(start, start + 32).map((data): Picture => ({ width: size, height: size, data }));
+          const codes = await tokenizer.encode(pictures, { signal });
+          codes.forEach((list, index) => {
+            const captions = images.examples[start + index]?.captions ?? [];
+            if (captions.length > 0) coded.push({ captions, codes: list });
+          });
+          bar.update(Math.min(start + 32, images.examples.length));
+        }
+        bar.end();
+        const textModel = trainBytePairModel(captioned.flatMap(({ captions }) => captions), { vocabularySize: whole('vocabulary', 1024, 257), signal });
+        const textTokenizer = createBytePairTokenizer(textModel);
+        const recipe = priorRecipe({
+          grid: tokenizer.grid,
+          codebookSize: tokenizer.codebookSize,
+          textVocabularySize: textTokenizer.vocabularySize,
+          textLength: whole('text-length', 32),
+          width: whole('width', 256),
+          layers: whole('layers', 6),
+          heads: whole('heads', 8),
+          attention,
+          steps: whole('prior-steps', 4000),
+          batch: whole('prior-batch', 32),
+          learningRate: rate('prior-rate', 1e-3),
+          seed,
+        });
+        parsePriorConfiguration(recipe.configuration);
+        tokenizer.dispose();
+        priorFigures = await trainPrior({ recipe, pictures: coded, textModel, textTokenizer, modelFolder: out, backend, resume, output, signal });
+        output.print(`prior: ${Object.entries(priorFigures).map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(', ')}`);
+      }
+      await writeFileAtomically(join(out, 'training', 'command.json'), `${JSON.stringify({ stage, seed, size, skipped: images.skipped.length }, null, 2)}\n`);
+      output.print(`${out} is ready${stage === 'tokenizer' ? '' : `: tesserae generate "…" --model ${out}`}`);
+      return { model: out, seed, pictures: images.examples.length, skipped: images.skipped, imageTokenizer: tokenizerFigures, prior: priorFigures };
+    } finally {
+      await backend.dispose();
+    }
+  },
+};
+
+/** Whether a model folder already has a finished part. */
+async function hasPart(folder: string, part: string): Promise<boolean> {
+  return openModelFolder(folder, { verify: false }).then(
+    (model) => model.index.parts[part] !== undefined,
+    () => false,
+  );
+}

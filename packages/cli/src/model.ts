@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { type Backend, createGenerator, type Generator, type ImagePrior, type ImageTokenizer, type SamplingPlugin, TesseraeError, type TextTokenizer } from '@tesserae/core';
+import { openModelFolder, type OpenedModel } from '@tesserae/core/node';
+import { createDvaeTokenizer, parseDvaeConfiguration } from '@tesserae/dvae';
+import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
+
+/** The parts of a model folder, ready to run. */
+export interface LoadedModel {
+  readonly imageTokenizer: ImageTokenizer;
+  readonly textTokenizer: TextTokenizer;
+  readonly prior: ImagePrior;
+  generator(plugins?: readonly SamplingPlugin[]): Generator;
+  dispose(): void;
+}
+
+export interface LoadOptions {
+  readonly backend: Backend;
+  /** Candidates decoded together at most. */
+  readonly maximumBatch?: number;
+}
+
+export async function loadImageTokenizer(model: OpenedModel, { backend, maximumBatch = 16 }: LoadOptions): Promise<ImageTokenizer> {
+  const configuration = parseDvaeConfiguration(await model.readJson('imageTokenizer', 'config.json'));
+  return createDvaeTokenizer({ configuration, weights: await model.openWeights('imageTokenizer'), backend, batch: maximumBatch });
+}
+
+export async function loadTextTokenizer(model: OpenedModel): Promise<TextTokenizer> {
+  const source = await model.readJson('textTokenizer', 'tokenizer.json');
+  return createBytePairTokenizer(tokenizerFromJson(JSON.stringify(source)));
+}
+
+export async function loadPrior(model: OpenedModel, { backend, maximumBatch = 16 }: LoadOptions): Promise<ImagePrior> {
+  const config = parsePriorConfiguration(await model.readJson('prior', 'config.json'));
+  return createTransformerPrior({ config, weights: await model.openWeights('prior'), backend, maximumBatch });
+}
+
+/** Opens a whole model. @throws TesseraeError naming the part that is missing or does not fit. */
+export async function loadModel(folder: string, options: LoadOptions): Promise<LoadedModel> {
+  const model = await openModelFolder(folder);
+  const imageTokenizer = await loadImageTokenizer(model, options);
+  const [textTokenizer, prior] = [await loadTextTokenizer(model), await loadPrior(model, options)];
+  if (imageTokenizer.codebookSize !== prior.codebookSize) {
+    throw new TesseraeError('model-incompatible', `${join(folder, 'prior')} expects ${prior.codebookSize} codes, ${join(folder, 'image-tokenizer')} has ${imageTokenizer.codebookSize}.`, { remedy: 'Train the prior with this image tokenizer.' });
+  }
+  return {
+    imageTokenizer,
+    textTokenizer,
+    prior,
+    generator: (plugins = []) => createGenerator({ imageTokenizer, textTokenizer, prior, plugins }),
+    dispose() {
+      imageTokenizer.dispose();
+      prior.dispose();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import type { DvaeConfiguration } from '@tesserae/dvae';
+import type { PriorConfiguration } from '@tesserae/transformer';
+import type { ImageTokenizerRecipe } from './train-image-tokenizer.js';
+import type { PriorRecipe } from './train-prior.js';
+
+/** What `tesserae train` may be told about stage one. */
+export interface ImageTokenizerChoices {
+  readonly size: number;
+  readonly codebookSize: number;
+  readonly hidden: number;
+  readonly blocksPerGroup: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly seed: number;
+}
+
+/**
+ * The paper's recipe (Appendix A) scaled to a training of `steps` updates instead of three million: temperature and step
+ * size fall by the same curves, over shares of the training that a small model can afford. β stays small: 6.6 is for
+ * natural pictures, whose codes are far from certain; drawings lose their rare codes to it.
+ */
+export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageTokenizerRecipe {
+  const { size, codebookSize, hidden, blocksPerGroup, steps, batch, learningRate, seed } = choices;
+  const configuration: DvaeConfiguration = { kind: 'dvae', imageSize: size, codebookSize, hidden, groups: 4, blocksPerGroup, decoderInput: 2 * hidden };
+  return {
+    configuration,
+    steps,
+    batch,
+    seed,
+    learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(100, Math.ceil(steps / 10)), final: learningRate / 80, steps },
+    temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: Math.ceil(steps * 0.6) },
+    klWeight: { kind: 'cosine', from: 0, to: 1, steps: Math.ceil(steps * 0.1) },
+    minimumLogScale: -2,
+    weightDecay: 1e-4,
+    clipNorm: 10,
+    ema: 0.999,
+  };
+}
+
+export interface PriorChoices {
+  readonly grid: { readonly rows: number; readonly columns: number };
+  readonly codebookSize: number;
+  readonly textVocabularySize: number;
+  readonly textLength: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly attention: PriorConfiguration['attention'];
+  readonly steps: number;
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly seed: number;
+}
+
+/** Appendix B of the paper at a small scale: AdamW (0.9, 0.96), decay 4.5e-2, clipping at 4, warm-up, average 0.99. */
+export function priorRecipe(choices: PriorChoices): PriorRecipe {
+  const { steps, batch, learningRate, seed, ...shape } = choices;
+  return {
+    configuration: { kind: 'prior', ...shape },
+    steps,
+    batch,
+    seed,
+    learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(200, Math.ceil(steps / 10)), final: learningRate / 30, steps },
+    beta2: 0.96,
+    weightDecay: 4.5e-2,
+    clipNorm: 4,
+    ema: 0.99,
+    captionDropout: 0.1,
+  };
+}

@@ -13,7 +13,8 @@ const interrupt = (): void => {
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 
-process.exitCode = await main(process.argv.slice(2), {
+// No top-level await: the package is also built for require().
+void main(process.argv.slice(2), {
   commands,
   stdout: process.stdout,
   stderr: process.stderr,
@@ -21,4 +22,6 @@ process.exitCode = await main(process.argv.slice(2), {
   environment: process.env,
   signal: abort.signal,
   version: '0.1.0',
+}).then((code) => {
+  process.exitCode = code;
 });

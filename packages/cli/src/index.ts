@@ -1,12 +1,14 @@
 import type { Command } from './command.js';
 import { backendsCommand } from './commands/backends.js';
+import { dataScenesCommand } from './commands/data-scenes.js';
 import { generateCommand } from './commands/generate.js';
 import { inspectCommand } from './commands/inspect.js';
 import { reconstructCommand } from './commands/reconstruct.js';
+import { trainCommand } from './commands/train.js';
 
 export type { Command } from './command.js';
-export { type LoadedModel, loadModel } from './model.js';
 export { main } from './main.js';
+export { type LoadedModel, loadModel } from './model.js';
 
 /** Every command of `tesserae`. */
-export const commands: readonly Command[] = [generateCommand, reconstructCommand, inspectCommand, backendsCommand];
+export const commands: readonly Command[] = [dataScenesCommand, trainCommand, generateCommand, reconstructCommand, inspectCommand, backendsCommand];

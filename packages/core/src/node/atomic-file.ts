@@ -21,9 +21,14 @@ function remedyFor(cause: unknown): string {
 
 /**
  * Writes a file so that it is either the old one or the whole new one, also after a crash: temporary file beside it,
- * flush to the disk, rename. @throws TesseraeError `file-write-failed` with the path and the remedy.
+ * flush to the disk, rename. `flush: false` is for many small files that can be made again. @throws TesseraeError `file-write-failed` with the path and the remedy.
  */
-export async function writeFileAtomically(path: string, content: string | Uint8Array | readonly Uint8Array[], openFile: OpenFile = (target) => open(target, 'w')): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+  openFile: OpenFile = (target) => open(target, 'w'),
+  options: { readonly flush?: boolean } = {},
+): Promise<void> {
   const pieces = typeof content === 'string' ? [new TextEncoder().encode(content)] : content instanceof Uint8Array ? [content] : content;
   const temporary = `${path}.${process.pid}.tmp`;
   try {
@@ -37,7 +42,7 @@ export async function writeFileAtomically(path: string, content: string | Uint8A
           offset += bytesWritten;
         }
       }
-      await handle.sync();
+      if (options.flush !== false) await handle.sync();
     } finally {
       await handle.close();
     }

@@ -25,7 +25,10 @@ const pictureExtensions = new Set(['.png', '.jpg', '.jpeg', '.webp']);
 const captionsFile = 'captions.jsonl';
 
 function captionLines(text: string): string[] {
-  return text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '');
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
 }
 
 /** `captions.jsonl`: one object a line with `file` and `caption` or `captions`. Lines that are not are counted, not fatal. */
@@ -105,7 +108,13 @@ export async function loadImages(folder: PictureFolder, options: LoadImagesOptio
     signal?.throwIfAborted();
     try {
       // Transparent parts become white; grey and CMYK pictures become RGB; orientation follows the camera's note.
-      const data = await sharp(join(folder.folder, example.file)).rotate().flatten({ background: '#ffffff' }).toColourspace('srgb').resize(size, size, { fit: 'cover' }).raw().toBuffer({ resolveWithObject: true });
+      const data = await sharp(join(folder.folder, example.file))
+        .rotate()
+        .flatten({ background: '#ffffff' })
+        .toColourspace('srgb')
+        .resize(size, size, { fit: 'cover' })
+        .raw()
+        .toBuffer({ resolveWithObject: true });
       if (data.info.channels !== 3) throw new Error(`it has ${data.info.channels} channels`);
       pixels.push(new Uint8Array(data.data));
       examples.push(example);
@@ -115,7 +124,10 @@ export async function loadImages(folder: PictureFolder, options: LoadImagesOptio
     onProgress?.({ done: index + 1, total: folder.examples.length });
   }
   if (examples.length === 0) {
-    throw new TesseraeError('dataset-empty', `None of the ${folder.examples.length} pictures in ${folder.folder} can be read: ${skipped[0]?.reason ?? ''}.`, { remedy: 'Use PNG, JPEG or WebP files.', details: { skipped } });
+    throw new TesseraeError('dataset-empty', `None of the ${folder.examples.length} pictures in ${folder.folder} can be read: ${skipped[0]?.reason ?? ''}.`, {
+      remedy: 'Use PNG, JPEG or WebP files.',
+      details: { skipped },
+    });
   }
   return { examples, pixels, skipped };
 }

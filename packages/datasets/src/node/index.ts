@@ -1,2 +1,2 @@
-export { type FolderExample, type LoadedImages, loadImages, type LoadImagesOptions, openFolder, type PictureFolder, type SkippedFile } from './folder.js';
-export { writeScenes, type WriteScenesOptions } from './write-scenes.js';
+export { type FolderExample, type LoadedImages, type LoadImagesOptions, loadImages, openFolder, type PictureFolder, type SkippedFile } from './folder.js';
+export { type WriteScenesOptions, writeScenes } from './write-scenes.js';

@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CallOptions, TesseraeError } from '@tesserae/core';
 import { readJsonFile, writeFileAtomically } from '@tesserae/core/node';
-import { drawScene, sampleExample, type Split } from '../scenes/index.js';
+import { drawScene, type Split, sampleExample } from '../scenes/index.js';
 import { loadSharp } from './sharp.js';
 
 export interface WriteScenesOptions extends CallOptions {
@@ -29,7 +29,9 @@ export async function writeScenes(options: WriteScenesOptions): Promise<{ readon
   if (present.has(recipeFile)) {
     const before = (await readJsonFile(join(folder, recipeFile))) as { readonly seed?: unknown; readonly split?: unknown };
     if (before.seed !== seed || before.split !== split) {
-      throw new TesseraeError('invalid-argument', `${folder} holds scenes of seed ${String(before.seed)}, split ${String(before.split)}.`, { remedy: 'Write into another folder.' });
+      throw new TesseraeError('invalid-argument', `${folder} holds scenes of seed ${String(before.seed)}, split ${String(before.split)}.`, {
+        remedy: 'Write into another folder.',
+      });
     }
   } else {
     await writeFileAtomically(join(folder, recipeFile), `${JSON.stringify({ seed, split })}\n`);
@@ -43,7 +45,14 @@ export async function writeScenes(options: WriteScenesOptions): Promise<{ readon
     lines.push(JSON.stringify({ file, caption, scene }));
     if (!present.has(file)) {
       const { width, height, data } = drawScene(scene);
-      await writeFileAtomically(join(folder, file), await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer(), undefined, { flush: false });
+      await writeFileAtomically(
+        join(folder, file),
+        await sharp(data, { raw: { width, height, channels: 3 } })
+          .png()
+          .toBuffer(),
+        undefined,
+        { flush: false },
+      );
       written += 1;
     }
     onProgress?.(index + 1, count);

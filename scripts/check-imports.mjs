@@ -31,7 +31,9 @@ export function checkSource(path, source) {
   const [, owner] = /^packages\/([^/]+)\/src\//.exec(path) ?? [];
   if (owner === undefined) return problems;
   const isTest = /\.test(-d)?\.ts$/.test(path);
-  const specifiers = [...source.matchAll(/^\s*(?:import|export)\s[^;]*?from\s+'([^']+)'|import\('([^']+)'\)|^import\s+'([^']+)'/gm)].map((match) => match[1] ?? match[2] ?? match[3]);
+  const specifiers = [...source.matchAll(/^\s*(?:import|export)\s[^;]*?from\s+'([^']+)'|import\('([^']+)'\)|^import\s+'([^']+)'/gm)].map(
+    (match) => match[1] ?? match[2] ?? match[3],
+  );
   for (const specifier of specifiers) {
     const [, target] = /^@tesserae\/([^/]+)/.exec(specifier) ?? [];
     if (target !== undefined && target !== owner && !(packageRules[owner] ?? []).includes(target)) {

@@ -2,7 +2,7 @@ import { defineConfig } from 'tsup';
 
 export default defineConfig({
   entry: {
-    'index': 'src/index.ts',
+    index: 'src/index.ts',
     'node/index': 'src/node/index.ts',
     'backend/reference/index': 'src/backend/reference/index.ts',
     'backend/conformance/index': 'src/backend/conformance/index.ts',

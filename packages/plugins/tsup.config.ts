@@ -2,7 +2,7 @@ import { defineConfig } from 'tsup';
 
 export default defineConfig({
   entry: {
-    'index': 'src/index.ts',
+    index: 'src/index.ts',
     'rerank/index': 'src/rerank/index.ts',
     'image-prefix/index': 'src/image-prefix/index.ts',
     'tiling/index': 'src/tiling/index.ts',

@@ -1,16 +1,16 @@
 import {
   type Backend,
   bytesPerElement,
+  type CompositeName,
   checkBindings,
   checkInputs,
-  type CompositeName,
   type Graph,
   type HostArray,
   leavesOf,
   type NamedType,
   prepareGraph,
-  sizeOf,
   type StateStore,
+  sizeOf,
   TesseraeError,
   type WeightSource,
 } from '@tesserae/core';
@@ -63,7 +63,9 @@ async function bindConstants(graph: Graph, weights: WeightSource | undefined, ma
     contents.set(name, { data: new Uint8Array(array.data.buffer, array.data.byteOffset, array.data.byteLength) });
   }
   if (total > largestModel) {
-    throw new TesseraeError('backend-failure', `The weights (${total} bytes) do not fit into one ONNX model in memory.`, { remedy: 'Open them from a safetensors file in Node, so that they can be mapped.' });
+    throw new TesseraeError('backend-failure', `The weights (${total} bytes) do not fit into one ONNX model in memory.`, {
+      remedy: 'Open them from a safetensors file in Node, so that they can be mapped.',
+    });
   }
   return { contents, paths: [...paths] };
 }
@@ -157,7 +159,8 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
         types,
         async read(name) {
           const value = values.get(name);
-          if (value === undefined) throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, { remedy: `It holds ${[...types.keys()].slice(0, 5).join(', ') || 'nothing'}.` });
+          if (value === undefined)
+            throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, { remedy: `It holds ${[...types.keys()].slice(0, 5).join(', ') || 'nothing'}.` });
           return toHostArray(value, name);
         },
         async write(name, value) {

@@ -21,7 +21,15 @@ function optionLines(specs: Readonly<Record<string, OptionSpec>>): string[] {
 }
 
 export function overview(commands: readonly Command[]): string {
-  return ['tesserae: DALL-E for TypeScript', '', 'Usage: tesserae <command> [options]', '', ...commands.map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}`), '', 'tesserae <command> --help tells more.'].join('\n');
+  return [
+    'tesserae: DALL-E for TypeScript',
+    '',
+    'Usage: tesserae <command> [options]',
+    '',
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}`),
+    '',
+    'tesserae <command> --help tells more.',
+  ].join('\n');
 }
 
 export function commandHelp(command: Command): string {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Backend, createGenerator, type Generator, type ImagePrior, type ImageTokenizer, type SamplingPlugin, TesseraeError, type TextTokenizer } from '@tesserae/core';
-import { openModelFolder, type OpenedModel } from '@tesserae/core/node';
+import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createDvaeTokenizer, parseDvaeConfiguration } from '@tesserae/dvae';
 import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
 
@@ -40,7 +40,11 @@ export async function loadModel(folder: string, options: LoadOptions): Promise<L
   const imageTokenizer = await loadImageTokenizer(model, options);
   const [textTokenizer, prior] = [await loadTextTokenizer(model), await loadPrior(model, options)];
   if (imageTokenizer.codebookSize !== prior.codebookSize) {
-    throw new TesseraeError('model-incompatible', `${join(folder, 'prior')} expects ${prior.codebookSize} codes, ${join(folder, 'image-tokenizer')} has ${imageTokenizer.codebookSize}.`, { remedy: 'Train the prior with this image tokenizer.' });
+    throw new TesseraeError(
+      'model-incompatible',
+      `${join(folder, 'prior')} expects ${prior.codebookSize} codes, ${join(folder, 'image-tokenizer')} has ${imageTokenizer.codebookSize}.`,
+      { remedy: 'Train the prior with this image tokenizer.' },
+    );
   }
   return {
     imageTokenizer,

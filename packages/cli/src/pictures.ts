@@ -53,6 +53,9 @@ export async function readPicture(path: string, size: { readonly width: number; 
     const data = await sharp(path).flatten({ background: '#ffffff' }).removeAlpha().toColourspace('srgb').resize(size.width, size.height, { fit: 'cover' }).raw().toBuffer();
     return { ...size, data: new Uint8Array(data) };
   } catch (cause) {
-    throw new TesseraeError('image-invalid', `${path} cannot be read as a picture: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: 'Use a PNG, JPEG or WebP file.', cause });
+    throw new TesseraeError('image-invalid', `${path} cannot be read as a picture: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+      remedy: 'Use a PNG, JPEG or WebP file.',
+      cause,
+    });
   }
 }

@@ -52,7 +52,13 @@ const initialGap = 15;
  * −s|f − f_k|²/2 up to what is common to all codes.
  * @param pixels `[batch, 3, size, size]` in [0, 1]; every picture gives rows·columns candidates.
  */
-export async function initialiseDvae(configuration: DvaeConfiguration, specs: Parameters<typeof initialiseParameters>[0], pixels: HostArray, backend: Backend, key: Key): Promise<Map<string, HostArray>> {
+export async function initialiseDvae(
+  configuration: DvaeConfiguration,
+  specs: Parameters<typeof initialiseParameters>[0],
+  pixels: HostArray,
+  backend: Backend,
+  key: Key,
+): Promise<Map<string, HostArray>> {
   const parameters = initialiseParameters(specs, key);
   const graph = trace('dvae features', (scope) => {
     const { root } = createParameterTree(scope, 'state');

@@ -28,7 +28,10 @@ export function downsamplingOf(configuration: DvaeConfiguration): number {
 function wholeNumber(source: Readonly<Record<string, unknown>>, field: string, minimum: number): number {
   const value = source[field];
   if (typeof value !== 'number' || !Number.isInteger(value) || value < minimum) {
-    throw new TesseraeError('model-incompatible', `The dVAE's configuration says ${field}: ${JSON.stringify(value)}.`, { remedy: `Give a whole number of at least ${minimum}.`, details: { field, value } });
+    throw new TesseraeError('model-incompatible', `The dVAE's configuration says ${field}: ${JSON.stringify(value)}.`, {
+      remedy: `Give a whole number of at least ${minimum}.`,
+      details: { field, value },
+    });
   }
   return value;
 }
@@ -49,10 +52,14 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
     decoderInput: wholeNumber(fields, 'decoderInput', 1),
   };
   if (configuration.imageSize % downsamplingOf(configuration) !== 0) {
-    throw new TesseraeError('model-incompatible', `Pictures of ${configuration.imageSize} pixels do not divide into codes of ${downsamplingOf(configuration)}.`, { remedy: `Use a multiple of ${downsamplingOf(configuration)}.` });
+    throw new TesseraeError('model-incompatible', `Pictures of ${configuration.imageSize} pixels do not divide into codes of ${downsamplingOf(configuration)}.`, {
+      remedy: `Use a multiple of ${downsamplingOf(configuration)}.`,
+    });
   }
   if (configuration.hidden % 4 !== 0) {
-    throw new TesseraeError('model-incompatible', `hidden: ${configuration.hidden} does not divide by 4, as the bottlenecks of the blocks need.`, { remedy: 'Use a multiple of 4.' });
+    throw new TesseraeError('model-incompatible', `hidden: ${configuration.hidden} does not divide by 4, as the bottlenecks of the blocks need.`, {
+      remedy: 'Use a multiple of 4.',
+    });
   }
   return configuration;
 }

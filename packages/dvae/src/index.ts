@@ -1,6 +1,6 @@
 export { initialiseDvae, spreadRows } from './codebook-initialisation.js';
 export { type CodebookUsage, codebookUsage } from './codebook-usage.js';
-export { downsamplingOf, type DvaeConfiguration, paperDvae, parseDvaeConfiguration } from './configuration.js';
+export { type DvaeConfiguration, downsamplingOf, paperDvae, parseDvaeConfiguration } from './configuration.js';
 export { decodeCodes, decodeRelaxed } from './decoder.js';
 export { encode, encodeFeatures } from './encoder.js';
 export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from './likelihood.js';

@@ -1,7 +1,21 @@
 import {
-  add, argMax, exp, type LossFunction, logSoftmax, multiply, oneHot, reduceMean, reduceSum, type Schedule, scheduleTensor, square, subtract, type Tensor, transpose,
+  add,
+  argMax,
+  exp,
+  type LossFunction,
+  logSoftmax,
+  multiply,
+  oneHot,
+  reduceMean,
+  reduceSum,
+  type Schedule,
+  scheduleTensor,
+  square,
+  subtract,
+  type Tensor,
+  transpose,
 } from '@tesserae/core';
-import { downsamplingOf, type DvaeConfiguration } from './configuration.js';
+import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
 import { decodeCodes, decodeRelaxed } from './decoder.js';
 import { encode } from './encoder.js';
 import { mapPixels, negativeLogLikelihood, pixelsFromMaps } from './likelihood.js';

@@ -1,7 +1,18 @@
 import {
-  argMax, type Backend, createParameterTree, float32Array, type Grid, type ImageTokenizer, int32Array, type Picture, type Program, TesseraeError, trace, type WeightSource,
+  argMax,
+  type Backend,
+  createParameterTree,
+  float32Array,
+  type Grid,
+  type ImageTokenizer,
+  int32Array,
+  type Picture,
+  type Program,
+  TesseraeError,
+  trace,
+  type WeightSource,
 } from '@tesserae/core';
-import { downsamplingOf, type DvaeConfiguration } from './configuration.js';
+import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
 import { decodeCodes } from './decoder.js';
 import { encode } from './encoder.js';
 import { mapPixels, pixelsFromMaps } from './likelihood.js';
@@ -73,14 +84,18 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
         signal?.throwIfAborted();
         const { width, height } = pictures[start] ?? { width: 0, height: 0 };
         if (width % downsampling !== 0 || height % downsampling !== 0 || width === 0 || height === 0) {
-          throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels does not divide into codes of ${downsampling}×${downsampling}.`, { remedy: `Resize or crop it to multiples of ${downsampling}.` });
+          throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels does not divide into codes of ${downsampling}×${downsampling}.`, {
+            remedy: `Resize or crop it to multiples of ${downsampling}.`,
+          });
         }
         let end = start;
         while (end < pictures.length && end - start < largestBatch && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
         const grid = { rows: height / downsampling, columns: width / downsampling };
         const count = end - start;
         const pixels = new Float32Array(count * 3 * width * height);
-        pictures.slice(start, end).forEach((picture, index) => planarPixels(picture.data, pixels, index * 3 * width * height));
+        pictures.slice(start, end).forEach((picture, index) => {
+          planarPixels(picture.data, pixels, index * 3 * width * height);
+        });
         const program = await compiled('encode', count, grid);
         const { codes } = await program.run({ pixels: float32Array([count, 3, height, width], pixels) }, signal === undefined ? {} : { signal });
         const size = grid.rows * grid.columns;
@@ -93,9 +108,13 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
     async decode(codes, grid, { signal } = {}) {
       const size = grid.rows * grid.columns;
       for (const list of codes) {
-        if (list.length !== size) throw new TesseraeError('shape-mismatch', `${list.length} codes do not fill a grid of ${grid.rows}×${grid.columns}.`, { remedy: `Give ${size} codes a picture.` });
+        if (list.length !== size)
+          throw new TesseraeError('shape-mismatch', `${list.length} codes do not fill a grid of ${grid.rows}×${grid.columns}.`, { remedy: `Give ${size} codes a picture.` });
         const wrong = list.find((code) => code < 0 || code >= configuration.codebookSize);
-        if (wrong !== undefined) throw new TesseraeError('invalid-argument', `Code ${wrong} is not in the codebook of ${configuration.codebookSize}.`, { remedy: `Codes are 0 to ${configuration.codebookSize - 1}.` });
+        if (wrong !== undefined)
+          throw new TesseraeError('invalid-argument', `Code ${wrong} is not in the codebook of ${configuration.codebookSize}.`, {
+            remedy: `Codes are 0 to ${configuration.codebookSize - 1}.`,
+          });
       }
       const pictures: Picture[] = [];
       const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
@@ -103,7 +122,9 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
         signal?.throwIfAborted();
         const part = codes.slice(start, start + largestBatch);
         const flat = new Int32Array(part.length * size);
-        part.forEach((list, index) => flat.set(list, index * size));
+        part.forEach((list, index) => {
+          flat.set(list, index * size);
+        });
         const program = await compiled('decode', part.length, grid);
         const { pixels } = await program.run({ codes: int32Array([part.length, grid.rows, grid.columns], flat) }, signal === undefined ? {} : { signal });
         for (let index = 0; index < part.length; index += 1) pictures.push(pictureFromPlanes(pixels?.data as Float32Array, index * 3 * width * height, width, height));

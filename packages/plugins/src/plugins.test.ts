@@ -69,7 +69,12 @@ describe('image-prefix', () => {
 describe('tiling', () => {
   it('covers the canvas, windows ending at its edges', () => {
     const places = windowPlaces({ rows: 9, columns: 4 }, grid, 2);
-    expect(places).toEqual([{ row: 0, column: 0 }, { row: 2, column: 0 }, { row: 4, column: 0 }, { row: 5, column: 0 }]);
+    expect(places).toEqual([
+      { row: 0, column: 0 },
+      { row: 2, column: 0 },
+      { row: 4, column: 0 },
+      { row: 5, column: 0 },
+    ]);
   });
 
   it('makes a canvas of any size whose overlaps are known to the next window', async () => {
@@ -98,7 +103,10 @@ describe('tiling', () => {
     const plain = await generatorWith([]).generator.generate({ prompt: 'a', seed: 3 });
     const tiled = await generatorWith([tiling({ canvas: grid })]).generator.generate({ prompt: 'a', seed: 3 });
     expect(tiled.images[0]?.codes).toEqual(plain.images[0]?.codes);
-    const both = await generatorWith([rerank({ scorer: mockScorer(sum), oversample: 3 }), tiling({ canvas: { rows: 6, columns: 4 } })]).generator.generate({ prompt: 'a', seed: 3 });
+    const both = await generatorWith([rerank({ scorer: mockScorer(sum), oversample: 3 }), tiling({ canvas: { rows: 6, columns: 4 } })]).generator.generate({
+      prompt: 'a',
+      seed: 3,
+    });
     expect(both.images).toHaveLength(1);
     expect(both.images[0]?.codes).toHaveLength(24);
   });

@@ -10,7 +10,13 @@ export function convAttributes({ strides, padding, dilations }: Conv2dAttributes
  * With stride 1: a convolution of the gradient with the flipped filter, padded by what the forward padding left.
  * Otherwise ONNX's transposed convolution, which skips the zeros that spreading the gradient would insert.
  */
-export function lowerInputGradient(emitter: Emitter, [gradient, filter]: readonly [string, string], attributes: OperationAttributes['conv2dInputGradient'], gradientShape: Shape, filterShape: Shape): string {
+export function lowerInputGradient(
+  emitter: Emitter,
+  [gradient, filter]: readonly [string, string],
+  attributes: OperationAttributes['conv2dInputGradient'],
+  gradientShape: Shape,
+  filterShape: Shape,
+): string {
   const { strides, padding, dilations, inputShape } = attributes;
   const span = (axis: 0 | 1): number => ((filterShape[2 + axis] ?? 1) - 1) * dilations[axis];
   const low = (axis: 0 | 1): number => span(axis) - padding[axis][0];
@@ -40,7 +46,12 @@ export function lowerInputGradient(emitter: Emitter, [gradient, filter]: readonl
 }
 
 /** One long matrix product over all positions: see the decomposition in core. 1×1 filters need no shifted views. */
-export function lowerFilterGradient(emitter: Emitter, [x, gradient]: readonly [string, string], attributes: OperationAttributes['conv2dFilterGradient'], gradientShape: Shape): string {
+export function lowerFilterGradient(
+  emitter: Emitter,
+  [x, gradient]: readonly [string, string],
+  attributes: OperationAttributes['conv2dFilterGradient'],
+  gradientShape: Shape,
+): string {
   const { filterShape, strides, padding, dilations } = attributes;
   const [outputs = 0, channels = 0, filterHeight = 0, filterWidth = 0] = filterShape;
   const [batch = 0, , height = 0, width = 0] = gradientShape;

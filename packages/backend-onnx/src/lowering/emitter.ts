@@ -68,8 +68,7 @@ export function createEmitter(initializers: OnnxInitializer[], contrib: boolean)
       array: (array) => add(onnxTypeOf[array.dtype], array.shape, bytesOf(array.data)),
       integers: (values, shape = [values.length]) => add('int64', shape, bytesOf(BigInt64Array.from(values, (value) => BigInt(value))), `${shape}|${values}`),
       fill(shape, dtype, value) {
-        const scalar =
-          dtype === 'float32' ? bytesOf(Float32Array.of(value)) : dtype === 'int32' ? bytesOf(Int32Array.of(value)) : Uint8Array.of(value);
+        const scalar = dtype === 'float32' ? bytesOf(Float32Array.of(value)) : dtype === 'int32' ? bytesOf(Int32Array.of(value)) : Uint8Array.of(value);
         const one = add(onnxTypeOf[dtype], [], scalar, `${dtype}|${value}`);
         // An empty array has no elements to expand to in ONNX Runtime: write it out.
         if (sizeOf(shape) === 0) return add(onnxTypeOf[dtype], shape, new Uint8Array(0));

@@ -1,5 +1,5 @@
 import { type Graph, leavesOf, nodeAt, type OperationAttributes, type TensorType } from '@tesserae/core';
-import { onnxTypes, type OnnxGraph, type OnnxInitializer, type OnnxValue } from '../protobuf.js';
+import { type OnnxGraph, type OnnxInitializer, type OnnxValue, onnxTypes } from '../protobuf.js';
 import { createEmitter, type Emitter, integer, onnxTypeOf } from './emitter.js';
 import { type LoweredName, lowerOperation } from './operations.js';
 
@@ -79,7 +79,12 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
 
 /** A prepared graph as an ONNX graph. `constants` tells where each constant's elements are. */
 export function lowerGraph(graph: Graph, constants: (name: string) => OnnxInitializer['content'], options: { readonly contrib: boolean }): OnnxGraph {
-  const initializers: OnnxInitializer[] = leavesOf(graph, 'constant').map(({ name, shape, dtype }) => ({ name: onnxNames.constant(name), type: onnxTypeOf[dtype], shape, content: constants(name) }));
+  const initializers: OnnxInitializer[] = leavesOf(graph, 'constant').map(({ name, shape, dtype }) => ({
+    name: onnxNames.constant(name),
+    type: onnxTypeOf[dtype],
+    shape,
+    content: constants(name),
+  }));
   const emitter = createEmitter(initializers, options.contrib);
   const names = lowerNodes(emitter, graph, onnxNames.input);
   const outputs: OnnxValue[] = [];

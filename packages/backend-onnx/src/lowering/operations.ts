@@ -52,7 +52,9 @@ function lowerEmpty(operation: LoweredName, call: LoweringCall<unknown>): string
     case 'concat': {
       const kept = call.inputs.filter((_, index) => sizeOf(shapeAt(call, index)) > 0);
       const [only] = kept;
-      return kept.length === 1 && only !== undefined ? emitter.emit('Identity', [only]) : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
+      return kept.length === 1 && only !== undefined
+        ? emitter.emit('Identity', [only])
+        : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
     }
     case 'reduceMax':
       return emitter.fill(type.shape, type.dtype, type.dtype === 'int32' ? -2147483648 : Number.NEGATIVE_INFINITY);
@@ -68,7 +70,12 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   literal: ({ emitter, attributes }) => emitter.array(attributes.array),
   iota: ({ emitter, type, attributes: { axis } }) => {
     const size = type.shape[axis] ?? 0;
-    const line = emitter.array(int32Array(type.shape.map((_, other) => (other === axis ? size : 1)), Array.from({ length: size }, (_, index) => index)));
+    const line = emitter.array(
+      int32Array(
+        type.shape.map((_, other) => (other === axis ? size : 1)),
+        Array.from({ length: size }, (_, index) => index),
+      ),
+    );
     return type.shape.every((length, other) => other === axis || length === 1) ? line : emitter.emit('Expand', [line, emitter.integers(type.shape)]);
   },
   negate: simple('Neg'),
@@ -99,9 +106,12 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   logicalAnd: simple('And'),
   logicalOr: simple('Or'),
   where: throughInt32(simple('Where'), [1, 2]),
-  reduceSum: ({ emitter, inputs, attributes: { axes, keepDimensions } }) => emitter.emit('ReduceSum', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
-  reduceMax: ({ emitter, inputs, attributes: { axes, keepDimensions } }) => emitter.emit('ReduceMax', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
-  argMax: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('Cast', [emitter.emit('ArgMax', inputs, { axis: integer(axis), keepdims: integer(0) })], { to: integer(onnxTypes.int32) }),
+  reduceSum: ({ emitter, inputs, attributes: { axes, keepDimensions } }) =>
+    emitter.emit('ReduceSum', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
+  reduceMax: ({ emitter, inputs, attributes: { axes, keepDimensions } }) =>
+    emitter.emit('ReduceMax', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
+  argMax: ({ emitter, inputs, attributes: { axis } }) =>
+    emitter.emit('Cast', [emitter.emit('ArgMax', inputs, { axis: integer(axis), keepdims: integer(0) })], { to: integer(onnxTypes.int32) }),
   cumulativeSum: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('CumSum', [...inputs, emitter.integers([axis], [])]),
   topValues: ({ emitter, inputs, attributes: { count } }) => emitter.emitMany('TopK', [...inputs, emitter.integers([count])], 2, { axis: integer(-1) })[0] ?? '',
   reshape: ({ emitter, inputs, attributes: { shape } }) => emitter.emit('Reshape', [...inputs, emitter.integers(shape)]),
@@ -114,7 +124,10 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   pad: (call) => {
     const { emitter, inputs, type, attributes } = call;
     const amounts = emitter.integers([...attributes.low, ...attributes.high]);
-    const padded = (dtype: 'float32' | 'int32'): Lowering<unknown> => (inner) => emitter.emit('Pad', [at(inner, 0), amounts, emitter.fill([], dtype, attributes.value)]);
+    const padded =
+      (dtype: 'float32' | 'int32'): Lowering<unknown> =>
+      (inner) =>
+        emitter.emit('Pad', [at(inner, 0), amounts, emitter.fill([], dtype, attributes.value)]);
     return type.dtype === 'float32' ? padded('float32')(call) : throughInt32(padded('int32'), [0])({ ...call, inputs });
   },
   concat: ({ emitter, inputs, attributes: { axis } }) => emitter.emit('Concat', inputs, { axis: integer(axis) }),
@@ -123,7 +136,11 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
     return emitter.emit('Slice', [...inputs, every(-1), every(-2147483647), emitter.integers(axes), every(-1)]);
   },
   matMul: (call) => {
-    const { emitter, inputs, attributes: { transposeA, transposeB } } = call;
+    const {
+      emitter,
+      inputs,
+      attributes: { transposeA, transposeB },
+    } = call;
     if (!transposeA && !transposeB) return emitter.emit('MatMul', inputs);
     if (emitter.contrib) return emitter.emit('FusedMatMul', inputs, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }, 'com.microsoft');
     const swapped = (index: number): string => {

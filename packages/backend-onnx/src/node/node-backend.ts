@@ -22,7 +22,10 @@ async function loadRuntime(): Promise<OnnxRuntime> {
     const loaded = (await import('onnxruntime-node')) as unknown as OnnxRuntime & { readonly default?: OnnxRuntime };
     return loaded.InferenceSession === undefined && loaded.default !== undefined ? loaded.default : loaded;
   } catch (cause) {
-    throw new TesseraeError('missing-dependency', "The backend 'onnx' needs the package onnxruntime-node.", { remedy: 'Install it: npm install onnxruntime-node --onnxruntime-node-install=skip.', cause });
+    throw new TesseraeError('missing-dependency', "The backend 'onnx' needs the package onnxruntime-node.", {
+      remedy: 'Install it: npm install onnxruntime-node --onnxruntime-node-install=skip.',
+      cause,
+    });
   }
 }
 

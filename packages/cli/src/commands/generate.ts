@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type GeneratedImage, type GenerateRequest, type SamplingPlugin } from '@tesserae/core';
+import type { GeneratedImage, GenerateRequest, SamplingPlugin } from '@tesserae/core';
 import { imagePrefix, priorEvidence, rerank, tiling } from '@tesserae/plugins';
 import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
@@ -13,7 +13,13 @@ const defaultOversample = 4;
 const writtenSize = 256;
 
 function slug(prompt: string): string {
-  return prompt.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '').slice(0, 60) || 'picture';
+  return (
+    prompt
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '')
+      .slice(0, 60) || 'picture'
+  );
 }
 
 async function pluginsFor(options: Parameters<Command['run']>[0]['options'], model: LoadedModel): Promise<SamplingPlugin[]> {
@@ -101,7 +107,12 @@ export const generateCommand: Command = {
         await writePng(file, image.picture, Math.max(1, Math.floor(writtenSize / image.picture.width)));
         files.push(file);
       }
-      if (output.picturesInTerminal) for (const line of picturesSideBySide(result.images.slice(0, 4).map((image) => image.picture), 28)) output.print(line);
+      if (output.picturesInTerminal)
+        for (const line of picturesSideBySide(
+          result.images.slice(0, 4).map((image) => image.picture),
+          28,
+        ))
+          output.print(line);
       result.images.forEach((image: GeneratedImage, index) => {
         output.print(`${files[index]}${image.score === undefined ? '' : `  score ${image.score.toFixed(2)}`}`);
       });

@@ -74,14 +74,20 @@ export const trainCommand: Command = {
           learningRate: rate('tokenizer-rate', 1e-3),
         });
         tokenizerFigures = await trainImageTokenizer({ recipe, pictures: images.pixels, modelFolder: out, backend, resume, output, signal });
-        output.print(`image tokenizer: ${Object.entries(tokenizerFigures).map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(', ')}`);
+        output.print(
+          `image tokenizer: ${Object.entries(tokenizerFigures)
+            .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
+            .join(', ')}`,
+        );
       }
 
       let priorFigures: Readonly<Record<string, number>> | undefined;
       if (stage !== 'tokenizer') {
         const captioned = images.examples.filter(({ captions }) => captions.length > 0);
         if (captioned.length === 0) {
-          throw new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, { remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.' });
+          throw new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, {
+            remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.',
+          });
         }
         const tokenizer = await loadImageTokenizer(await openModelFolder(out), { backend, maximumBatch: 32 });
         const coded: CodedPicture[] = [];
@@ -97,7 +103,10 @@ export const trainCommand: Command = {
           bar.update(Math.min(start + 32, images.examples.length));
         }
         bar.end();
-        const textModel = trainBytePairModel(captioned.flatMap(({ captions }) => captions), { vocabularySize: whole('vocabulary', 1024, 257), signal });
+        const textModel = trainBytePairModel(
+          captioned.flatMap(({ captions }) => captions),
+          { vocabularySize: whole('vocabulary', 1024, 257), signal },
+        );
         const textTokenizer = createBytePairTokenizer(textModel);
         const recipe = priorRecipe({
           grid: tokenizer.grid,
@@ -116,7 +125,11 @@ export const trainCommand: Command = {
         parsePriorConfiguration(recipe.configuration);
         tokenizer.dispose();
         priorFigures = await trainPrior({ recipe, pictures: coded, textModel, textTokenizer, modelFolder: out, backend, resume, output, signal });
-        output.print(`prior: ${Object.entries(priorFigures).map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(', ')}`);
+        output.print(
+          `prior: ${Object.entries(priorFigures)
+            .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
+            .join(', ')}`,
+        );
       }
       await writeFileAtomically(join(out, 'training', 'command.json'), `${JSON.stringify({ stage, seed, size, skipped: images.skipped.length }, null, 2)}\n`);
       output.print(`${out} is ready${stage === 'tokenizer' ? '' : `: tesserae generate "…" --model ${out}`}`);

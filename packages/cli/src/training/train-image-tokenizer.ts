@@ -1,11 +1,23 @@
 import { join } from 'node:path';
 import {
-  type Backend, createEvaluationStep, createTrainingStep, deriveKey, float32Array, type HostArray, initialTrainingState, keyFromSeed, type Picture, type Schedule, trainedParameters, uniformArray, uniformInteger,
+  type Backend,
+  createEvaluationStep,
+  createTrainingStep,
+  deriveKey,
+  float32Array,
+  type HostArray,
+  initialTrainingState,
+  keyFromSeed,
+  type Picture,
+  type Schedule,
+  trainedParameters,
+  uniformArray,
+  uniformInteger,
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
-import { codebookUsage, downsamplingOf, type DvaeConfiguration, dvaeTrainingLoss, dvaeValidationLoss, initialiseDvae, pictureFromPlanes, planarPixels } from '@tesserae/dvae';
-import type { Output } from '../terminal/output.js';
+import { codebookUsage, type DvaeConfiguration, downsamplingOf, dvaeTrainingLoss, dvaeValidationLoss, initialiseDvae, pictureFromPlanes, planarPixels } from '@tesserae/dvae';
 import { writeStrip } from '../pictures.js';
+import type { Output } from '../terminal/output.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
 
 /** Everything that decides the trained weights, apart from the pictures. */
@@ -71,7 +83,16 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
     steps,
     initialState: async () => {
       const some = Math.min(training.length, 96);
-      return initialTrainingState(step, await initialiseDvae(configuration, step.specs.values(), pixelBatch(training, size, (row) => row, some), backend, key));
+      return initialTrainingState(
+        step,
+        await initialiseDvae(
+          configuration,
+          step.specs.values(),
+          pixelBatch(training, size, (row) => row, some),
+          backend,
+          key,
+        ),
+      );
     },
     resume: options.resume,
     recipe: JSON.stringify(recipe),

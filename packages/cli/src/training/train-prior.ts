@@ -1,6 +1,15 @@
 import { join } from 'node:path';
 import {
-  type Backend, createEvaluationStep, createTrainingStep, deriveKey, type HostArray, initialTrainingState, keyFromSeed, type Schedule, type TextTokenizer, trainedParameters,
+  type Backend,
+  createEvaluationStep,
+  createTrainingStep,
+  deriveKey,
+  type HostArray,
+  initialTrainingState,
+  keyFromSeed,
+  type Schedule,
+  type TextTokenizer,
+  trainedParameters,
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
 import { type BytePairModel, makePriorBatch, type PriorConfiguration, type PriorExample, priorTrainingLoss, tokenizerToJson } from '@tesserae/transformer';

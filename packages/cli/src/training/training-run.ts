@@ -1,6 +1,6 @@
 import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Backend, type HostArray, TesseraeError, train, type TrainingProgress, type TrainingStep, type StateStore } from '@tesserae/core';
+import { type Backend, type HostArray, type StateStore, TesseraeError, type TrainingProgress, type TrainingStep, train } from '@tesserae/core';
 import { fileExists, readSafetensorsFile, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
 
@@ -40,7 +40,9 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
     }
     const saved = await readSafetensorsFile(checkpoint);
     if (saved.metadata.recipe !== run.recipe) {
-      throw new TesseraeError('model-incompatible', `${checkpoint} was made with other options.`, { remedy: `Resume with the same options (${saved.metadata.recipe ?? 'unknown'}), or give another --out.` });
+      throw new TesseraeError('model-incompatible', `${checkpoint} was made with other options.`, {
+        remedy: `Resume with the same options (${saved.metadata.recipe ?? 'unknown'}), or give another --out.`,
+      });
     }
     state = saved.arrays;
     output.note(`${label}: going on after update ${saved.metadata.step ?? '?'}`);
@@ -64,7 +66,9 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
       onProgress,
       saveCheckpoint: (arrays, step) => writeSafetensorsFile(checkpoint, arrays, { recipe: run.recipe, step: String(step) }),
       ...(run.checkpointEvery === undefined ? {} : { checkpointEvery: run.checkpointEvery }),
-      ...(run.evaluate === undefined ? {} : { evaluate: (store: StateStore, step: number) => run.evaluate?.(store, step, (values) => log({ step, ...values })) ?? Promise.resolve() }),
+      ...(run.evaluate === undefined
+        ? {}
+        : { evaluate: (store: StateStore, step: number) => run.evaluate?.(store, step, (values) => log({ step, ...values })) ?? Promise.resolve() }),
       ...(run.evaluateEvery === undefined ? {} : { evaluateEvery: run.evaluateEvery }),
       signal: run.signal,
     });

@@ -41,4 +41,3 @@ export const compositeRules: { readonly [C in CompositeName]: GradientRule<C> | 
   conv2dInputGradient: 'decompose',
   conv2dFilterGradient: 'decompose',
 };
-

@@ -1,11 +1,37 @@
-import { add, cast, cos, divide, equal, exp, less, log, logicalNot, multiply, negate, power, sign, sin, square, subtract, where } from '../ops/index.js';
 import type { NoAttributes, PrimitiveName, Tensor } from '../graph/index.js';
+import { add, cast, cos, divide, equal, exp, less, log, logicalNot, multiply, negate, power, sign, sin, square, subtract, where } from '../ops/index.js';
 import { type GradientRule, inputOf, noGradient, type RuleContext } from './rule.js';
 
 type ElementwiseName = Extract<
   PrimitiveName,
-  | 'negate' | 'absolute' | 'sign' | 'exp' | 'log' | 'sqrt' | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'floor' | 'logicalNot' | 'stopGradient' | 'cast'
-  | 'add' | 'subtract' | 'multiply' | 'divide' | 'maximum' | 'minimum' | 'power' | 'equal' | 'less' | 'lessOrEqual' | 'logicalAnd' | 'logicalOr' | 'where'
+  | 'negate'
+  | 'absolute'
+  | 'sign'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'erf'
+  | 'sigmoid'
+  | 'floor'
+  | 'logicalNot'
+  | 'stopGradient'
+  | 'cast'
+  | 'add'
+  | 'subtract'
+  | 'multiply'
+  | 'divide'
+  | 'maximum'
+  | 'minimum'
+  | 'power'
+  | 'equal'
+  | 'less'
+  | 'lessOrEqual'
+  | 'logicalAnd'
+  | 'logicalOr'
+  | 'where'
 >;
 
 /** Half to each of two equal operands: the symmetric choice of subgradient. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { evaluateGraph } from '../backend/reference/index.js';
-import { loop, type Tensor, trace, type TraceScope } from '../graph/index.js';
+import { loop, type Tensor, type TraceScope, trace } from '../graph/index.js';
 import * as ops from '../ops/index.js';
 import { deriveKey, keyFromSeed, normalArray } from '../random/index.js';
 import { float32Array, int32Array, type Shape, sizeOf } from '../tensor/index.js';
@@ -21,8 +21,21 @@ const pick = (inputs: readonly Tensor[], index: number): Tensor => {
   if (found === undefined) throw new RangeError(`no input ${index}`);
   return found;
 };
-const unary = (name: string, compute: (x: Tensor) => Tensor, prepare?: Case['prepare']): Case => ({ name, shapes: [[2, 3]], compute: (inputs) => compute(pick(inputs, 0)), ...(prepare ? { prepare } : {}) });
-const binary = (name: string, compute: (a: Tensor, b: Tensor) => Tensor, shapes: readonly Shape[] = [[2, 1, 3], [4, 1]], prepare?: Case['prepare']): Case => ({
+const unary = (name: string, compute: (x: Tensor) => Tensor, prepare?: Case['prepare']): Case => ({
+  name,
+  shapes: [[2, 3]],
+  compute: (inputs) => compute(pick(inputs, 0)),
+  ...(prepare ? { prepare } : {}),
+});
+const binary = (
+  name: string,
+  compute: (a: Tensor, b: Tensor) => Tensor,
+  shapes: readonly Shape[] = [
+    [2, 1, 3],
+    [4, 1],
+  ],
+  prepare?: Case['prepare'],
+): Case => ({
   name,
   shapes,
   compute: (inputs) => compute(pick(inputs, 0), pick(inputs, 1)),
@@ -46,7 +59,10 @@ const cases: readonly Case[] = [
   unary('reshape, transpose, broadcastTo', (x) => ops.broadcastTo(ops.transpose(ops.reshape(x, [3, 1, 2]), [2, 0, 1]), [2, 3, 4])),
   { name: 'strided slice', shapes: [[5, 4]], compute: (inputs) => ops.slice(pick(inputs, 0), [1, 0], [2, 2], [2, 3]) },
   unary('pad and reverse', (x) => ops.reverse(ops.pad(x, [1, 0], [0, 2], 3), [0, 1])),
-  binary('concat', (a, b) => ops.concat([a, b, a], 1), [[2, 2], [2, 3]]),
+  binary('concat', (a, b) => ops.concat([a, b, a], 1), [
+    [2, 2],
+    [2, 3],
+  ]),
   ...[0, 1, 2, 3].map((flags): Case => {
     const [transposeA, transposeB] = [(flags & 1) === 1, (flags & 2) === 2];
     return binary(`matMul ${transposeA ? 'Aᵀ' : 'A'}·${transposeB ? 'Bᵀ' : 'B'}, batch broadcast`, (a, b) => ops.matMul(a, b, { transposeA, transposeB }), [
@@ -54,11 +70,37 @@ const cases: readonly Case[] = [
       transposeB ? [3, 2, 4] : [3, 4, 2],
     ]);
   }),
-  binary('matMul with one shared matrix', (a, b) => ops.matMul(a, b, { transposeB: true }), [[2, 3, 4], [5, 4]]),
-  binary('conv2d same', (x, filter) => ops.conv2d(x, filter), [[2, 2, 5, 4], [3, 2, 3, 3]]),
-  binary('conv2d stride 2, even filter', (x, filter) => ops.conv2d(x, filter, { stride: 2, padding: 1 }), [[1, 2, 6, 7], [2, 2, 4, 4]]),
-  binary('conv2d dilated, asymmetric padding', (x, filter) => ops.conv2d(x, filter, { dilation: 2, padding: [[0, 3], [1, 2]] }), [[1, 1, 6, 5], [2, 1, 2, 3]]),
-  binary('conv2d whose padding exceeds the filter', (x, filter) => ops.conv2d(x, filter, { padding: 2 }), [[1, 1, 3, 3], [1, 1, 1, 2]]),
+  binary('matMul with one shared matrix', (a, b) => ops.matMul(a, b, { transposeB: true }), [
+    [2, 3, 4],
+    [5, 4],
+  ]),
+  binary('conv2d same', (x, filter) => ops.conv2d(x, filter), [
+    [2, 2, 5, 4],
+    [3, 2, 3, 3],
+  ]),
+  binary('conv2d stride 2, even filter', (x, filter) => ops.conv2d(x, filter, { stride: 2, padding: 1 }), [
+    [1, 2, 6, 7],
+    [2, 2, 4, 4],
+  ]),
+  binary(
+    'conv2d dilated, asymmetric padding',
+    (x, filter) =>
+      ops.conv2d(x, filter, {
+        dilation: 2,
+        padding: [
+          [0, 3],
+          [1, 2],
+        ],
+      }),
+    [
+      [1, 1, 6, 5],
+      [2, 1, 2, 3],
+    ],
+  ),
+  binary('conv2d whose padding exceeds the filter', (x, filter) => ops.conv2d(x, filter, { padding: 2 }), [
+    [1, 1, 3, 3],
+    [1, 1, 1, 2],
+  ]),
   { name: 'maxPool2d and upsampleNearest2d', shapes: [[1, 2, 4, 4]], compute: (inputs) => ops.upsampleNearest2d(ops.maxPool2d(pick(inputs, 0)), 3) },
   { name: 'gather rows, repeated', shapes: [[4, 3]], compute: (inputs, scope) => ops.gather(pick(inputs, 0), scope.literal(int32Array([2, 2], [1, 3, 1, 0]))) },
   { name: 'gather along axis 1', shapes: [[2, 4, 3]], compute: (inputs, scope) => ops.gather(pick(inputs, 0), scope.literal(int32Array([3], [1, 3, 1])), 1) },
@@ -68,7 +110,11 @@ const cases: readonly Case[] = [
   { name: 'groupNorm', shapes: [[2, 4, 2, 2], [4], [4]], compute: (inputs) => ops.groupNorm(pick(inputs, 0), pick(inputs, 1), pick(inputs, 2), 2) },
   {
     name: 'attention with mask',
-    shapes: [[1, 2, 3, 2], [1, 2, 3, 2], [1, 2, 3, 2]],
+    shapes: [
+      [1, 2, 3, 2],
+      [1, 2, 3, 2],
+      [1, 2, 3, 2],
+    ],
     compute: (inputs, scope) => {
       const mask = ops.lessOrEqual(scope.iota([3, 3], 1), scope.iota([3, 3], 0));
       return ops.attention(pick(inputs, 0), pick(inputs, 1), pick(inputs, 2), { mask });
@@ -77,7 +123,10 @@ const cases: readonly Case[] = [
   { name: 'crossEntropy', shapes: [[3, 4]], compute: (inputs, scope) => ops.crossEntropy(pick(inputs, 0), scope.literal(int32Array([3], [0, 3, 1]))) },
   {
     name: 'loop: carried, captured and stacked values',
-    shapes: [[2, 2], [2, 2]],
+    shapes: [
+      [2, 2],
+      [2, 2],
+    ],
     compute: (inputs, scope) => {
       const weight = pick(inputs, 1);
       const results = loop(scope, 3, [pick(inputs, 0)], (_, [state = weight]) => {
@@ -103,7 +152,8 @@ describe('gradients agree with central differences', () => {
         gradients(loss, inputs).forEach((gradient, index) => scope.output(`gradient${index}`, gradient));
       });
       const values = shapes.map((shape, input) => normalArray(deriveKey(key, input), sizeOf(shape)).map((value) => prepare(value, input)));
-      const evaluate = (arrays: readonly Float32Array[]) => evaluateGraph(graph, { inputs: Object.fromEntries(arrays.map((data, index) => [`x${index}`, float32Array(shapes[index] ?? [], data)])) }).outputs;
+      const evaluate = (arrays: readonly Float32Array[]) =>
+        evaluateGraph(graph, { inputs: Object.fromEntries(arrays.map((data, index) => [`x${index}`, float32Array(shapes[index] ?? [], data)])) }).outputs;
       const results = evaluate(values);
       values.forEach((data, input) => {
         const analytic = results[`gradient${input}`]?.data ?? [];
@@ -116,7 +166,9 @@ describe('gradients agree with central differences', () => {
             return evaluate(copy).loss?.data[0] ?? Number.NaN;
           };
           const numeric = (8 * (lossAt(value + step) - lossAt(value - step)) - (lossAt(value + 2 * step) - lossAt(value - 2 * step))) / (12 * step);
-          expect(Math.abs(numeric - (analytic[element] ?? Number.NaN)), `input ${input}, element ${element}: ${analytic[element]} against ${numeric}`).toBeLessThan(2e-3 * (1 + Math.abs(numeric)));
+          expect(Math.abs(numeric - (analytic[element] ?? Number.NaN)), `input ${input}, element ${element}: ${analytic[element]} against ${numeric}`).toBeLessThan(
+            2e-3 * (1 + Math.abs(numeric)),
+          );
         });
       });
     });

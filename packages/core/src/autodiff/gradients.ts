@@ -96,10 +96,13 @@ const pullBack: PullBack = (outputs, wrt) => {
  */
 export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   if (loss.dtype !== 'float32' || loss.shape.length !== 0) {
-    throw new TesseraeError('not-differentiable', `The loss is ${loss.dtype} ${formatShape(loss.shape)}, not a float32 scalar.`, { remedy: 'Reduce it with reduceMean or reduceSum first.' });
+    throw new TesseraeError('not-differentiable', `The loss is ${loss.dtype} ${formatShape(loss.shape)}, not a float32 scalar.`, {
+      remedy: 'Reduce it with reduceMean or reduceSum first.',
+    });
   }
   for (const tensor of wrt) {
-    if (tensor.dtype !== 'float32') throw new TesseraeError('not-differentiable', `There is no gradient with respect to a ${tensor.dtype} tensor.`, { remedy: 'Differentiate with respect to float32 tensors.' });
+    if (tensor.dtype !== 'float32')
+      throw new TesseraeError('not-differentiable', `There is no gradient with respect to a ${tensor.dtype} tensor.`, { remedy: 'Differentiate with respect to float32 tensors.' });
   }
   const one = literal(loss.builder, float32Array([], [1]));
   const zero = literal(loss.builder, float32Array([], [0]));

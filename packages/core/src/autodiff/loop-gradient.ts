@@ -1,6 +1,5 @@
-import { type GraphBuilder, inlineGraph, loop, type NodeOf, nodeAt, type Tensor } from '../graph/index.js';
+import { type GraphBuilder, inlineGraph, literal, loop, type NodeOf, nodeAt, type Tensor } from '../graph/index.js';
 import { add, broadcastTo, gather, reshape, subtract } from '../ops/index.js';
-import { literal } from '../graph/index.js';
 import { float32Array, int32Array } from '../tensor/index.js';
 
 /** Gives the gradients of several outputs with respect to `wrt`, treating `wrt` as independent. */

@@ -1,20 +1,58 @@
 import type { PrimitiveName, Tensor } from '../graph/index.js';
-import {
-  broadcastTo, cast, cumulativeSum, divide, equal, expandDimensions, gather, matMul, multiply, pad, reduceSum, reshape, reverse, scatterAdd, slice, sliceAxis, transpose,
-} from '../ops/index.js';
 import { apply } from '../graph/index.js';
+import {
+  broadcastTo,
+  cast,
+  cumulativeSum,
+  divide,
+  equal,
+  expandDimensions,
+  gather,
+  matMul,
+  multiply,
+  pad,
+  reduceSum,
+  reshape,
+  reverse,
+  scatterAdd,
+  slice,
+  sliceAxis,
+  transpose,
+} from '../ops/index.js';
 import { sizeOf } from '../tensor/index.js';
 import { type GradientRule, inputOf, noGradient } from './rule.js';
 
 type StructureName = Extract<
   PrimitiveName,
-  | 'input' | 'state' | 'constant' | 'literal' | 'iota' | 'reduceSum' | 'reduceMax' | 'argMax' | 'cumulativeSum' | 'topValues' | 'reshape' | 'transpose' | 'broadcastTo'
-  | 'slice' | 'pad' | 'concat' | 'reverse' | 'matMul' | 'conv2d' | 'gather' | 'scatterAdd'
+  | 'input'
+  | 'state'
+  | 'constant'
+  | 'literal'
+  | 'iota'
+  | 'reduceSum'
+  | 'reduceMax'
+  | 'argMax'
+  | 'cumulativeSum'
+  | 'topValues'
+  | 'reshape'
+  | 'transpose'
+  | 'broadcastTo'
+  | 'slice'
+  | 'pad'
+  | 'concat'
+  | 'reverse'
+  | 'matMul'
+  | 'conv2d'
+  | 'gather'
+  | 'scatterAdd'
 >;
 
 /** Gives back the reduced axes with size 1, so that the value broadcasts against the input. */
 function restoreAxes(value: Tensor, shape: readonly number[], axes: readonly number[]): Tensor {
-  return reshape(value, shape.map((size, axis) => (axes.includes(axis) ? 1 : size)));
+  return reshape(
+    value,
+    shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
+  );
 }
 
 /** Inverse of a strided selection along one axis: puts stride−1 zeros between neighbours. */
@@ -65,7 +103,13 @@ export const structureRules: { readonly [O in StructureName]: GradientRule<O> } 
     const { starts, strides } = context.attributes;
     const x = inputOf(context, 0);
     const spread = strides.reduce((value, stride, axis) => spreadAxis(value, axis, stride), context.gradient);
-    return [pad(spread, starts, x.shape.map((size, axis) => size - (starts[axis] ?? 0) - (spread.shape[axis] ?? 0)))];
+    return [
+      pad(
+        spread,
+        starts,
+        x.shape.map((size, axis) => size - (starts[axis] ?? 0) - (spread.shape[axis] ?? 0)),
+      ),
+    ];
   },
   pad: (context) => [slice(context.gradient, context.attributes.low, inputOf(context, 0).shape)],
   concat: ({ inputs, gradient, attributes: { axis } }) => {
@@ -116,4 +160,3 @@ export const structureRules: { readonly [O in StructureName]: GradientRule<O> } 
   },
   scatterAdd: (context) => [undefined, gather(context.gradient, inputOf(context, 0))],
 };
-

@@ -8,15 +8,21 @@ export function checkInputs(graph: Graph, inputs: Readonly<Record<string, HostAr
   const expected = leavesOf(graph, 'input');
   for (const { name, shape, dtype } of expected) {
     const given = inputs[name];
-    if (given === undefined) throw new TesseraeError('invalid-argument', `Graph '${graph.name}' was not given its input '${name}'.`, { remedy: `Pass ${dtype} ${formatShape(shape)}.` });
+    if (given === undefined)
+      throw new TesseraeError('invalid-argument', `Graph '${graph.name}' was not given its input '${name}'.`, { remedy: `Pass ${dtype} ${formatShape(shape)}.` });
     if (given.dtype !== dtype) throw new TesseraeError('dtype-mismatch', `Input '${name}' is ${given.dtype}, not ${dtype}.`, { remedy: `Pass a ${dtype} array.` });
     if (!sameShape(given.shape, shape)) {
-      throw new TesseraeError('shape-mismatch', `Input '${name}' is ${formatShape(given.shape)}, not ${formatShape(shape)}.`, { remedy: 'Graphs have static shapes: pass this one, or trace another.', details: { name } });
+      throw new TesseraeError('shape-mismatch', `Input '${name}' is ${formatShape(given.shape)}, not ${formatShape(shape)}.`, {
+        remedy: 'Graphs have static shapes: pass this one, or trace another.',
+        details: { name },
+      });
     }
   }
   for (const name of Object.keys(inputs)) {
     if (!expected.some((leaf) => leaf.name === name)) {
-      throw new TesseraeError('invalid-argument', `Graph '${graph.name}' has no input '${name}'.`, { remedy: `It takes ${expected.map((leaf) => leaf.name).join(', ') || 'nothing'}.` });
+      throw new TesseraeError('invalid-argument', `Graph '${graph.name}' has no input '${name}'.`, {
+        remedy: `It takes ${expected.map((leaf) => leaf.name).join(', ') || 'nothing'}.`,
+      });
     }
   }
 }
@@ -25,10 +31,14 @@ function checkBound(kind: 'constant' | 'state', leaves: readonly NamedType[], ty
   for (const { name, shape, dtype } of leaves) {
     const found = types?.get(name);
     if (found === undefined || found.dtype !== dtype || !sameShape(found.shape, shape)) {
-      throw new TesseraeError('model-incompatible', `The ${kind} '${name}' should be ${dtype} ${formatShape(shape)} but is ${found === undefined ? 'missing' : `${found.dtype} ${formatShape(found.shape)}`}.`, {
-        remedy: kind === 'constant' ? 'Use the weights that belong to this configuration.' : 'Put it into the state store before compiling.',
-        details: { name },
-      });
+      throw new TesseraeError(
+        'model-incompatible',
+        `The ${kind} '${name}' should be ${dtype} ${formatShape(shape)} but is ${found === undefined ? 'missing' : `${found.dtype} ${formatShape(found.shape)}`}.`,
+        {
+          remedy: kind === 'constant' ? 'Use the weights that belong to this configuration.' : 'Put it into the state store before compiling.',
+          details: { name },
+        },
+      );
     }
   }
 }

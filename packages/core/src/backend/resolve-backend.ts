@@ -52,7 +52,9 @@ async function open(choice: BackendChoice, registry: BackendRegistry): Promise<B
   const single = choice as Exclude<BackendChoice, string | readonly BackendChoice[]>;
   if (isBackend(single)) {
     if (single.specificationVersion !== 'v1') {
-      throw new TesseraeError('backend-unknown', `The backend '${single.name}' follows specification ${String(single.specificationVersion)}.`, { remedy: "Use a version of it for specification 'v1'." });
+      throw new TesseraeError('backend-unknown', `The backend '${single.name}' follows specification ${String(single.specificationVersion)}.`, {
+        remedy: "Use a version of it for specification 'v1'.",
+      });
     }
     return single;
   }
@@ -73,5 +75,8 @@ async function openFirst(choices: readonly BackendChoice[], registry: BackendReg
       failures.push(cause instanceof Error ? cause.message : String(cause));
     }
   }
-  throw new TesseraeError('backend-unavailable', `No backend could be opened: ${failures.join(' — ')}`, { remedy: 'Install one of them, or choose another.', details: { failures } });
+  throw new TesseraeError('backend-unavailable', `No backend could be opened: ${failures.join(' — ')}`, {
+    remedy: 'Install one of them, or choose another.',
+    details: { failures },
+  });
 }

@@ -42,7 +42,10 @@ function encodePrompt(request: ResolvedRequest, textTokenizer: TextTokenizer, pr
   const ids = textTokenizer.encode(request.prompt);
   if (ids.length <= prior.textLength) return ids;
   if (!request.truncate) {
-    throw new TesseraeError('prompt-invalid', `The prompt is ${ids.length} tokens long; the model reads ${prior.textLength}.`, { remedy: 'Shorten it, or set truncate to drop its end.', details: { tokens: ids.length } });
+    throw new TesseraeError('prompt-invalid', `The prompt is ${ids.length} tokens long; the model reads ${prior.textLength}.`, {
+      remedy: 'Shorten it, or set truncate to drop its end.',
+      details: { tokens: ids.length },
+    });
   }
   warn(`the prompt's last ${ids.length - prior.textLength} tokens were dropped`);
   return ids.slice(0, prior.textLength);
@@ -54,7 +57,13 @@ function initialPlan(request: ResolvedRequest, text: Int32Array, prior: ImagePri
     grid: prior.grid,
     known: [emptyKnown(prior.grid)],
     // Guidance as a mixture of two questions; a scale of 1 asks only one.
-    branches: guidance === 1 ? [{ text, weight: 1 }] : [{ text, weight: guidance }, { text: new Int32Array(0), weight: 1 - guidance }],
+    branches:
+      guidance === 1
+        ? [{ text, weight: 1 }]
+        : [
+            { text, weight: guidance },
+            { text: new Int32Array(0), weight: 1 - guidance },
+          ],
     sampling: { temperature, ...(topK === undefined ? {} : { topK: Math.min(topK, prior.codebookSize) }), ...(topP === undefined || topP === 1 ? {} : { topP }) },
   };
 }
@@ -63,12 +72,20 @@ function initialPlan(request: ResolvedRequest, text: Int32Array, prior: ImagePri
 export function createGenerator(options: GeneratorOptions): Generator {
   const { imageTokenizer, textTokenizer, prior, plugins = [], previewEvery = 0 } = options;
   if (imageTokenizer.codebookSize !== prior.codebookSize) {
-    throw new TesseraeError('model-incompatible', `The image tokenizer has ${imageTokenizer.codebookSize} codes, the prior ${prior.codebookSize}.`, { remedy: 'Use parts that were trained together.' });
+    throw new TesseraeError('model-incompatible', `The image tokenizer has ${imageTokenizer.codebookSize} codes, the prior ${prior.codebookSize}.`, {
+      remedy: 'Use parts that were trained together.',
+    });
   }
   const driver = createPluginDriver(plugins, { imageTokenizer, textTokenizer, prior });
 
   /** One batch of candidates: rows as they come, then pictures. */
-  async function decodeBatch(plan: SequencePlan, request: ResolvedRequest, candidates: readonly number[], known: readonly Int32Array[], state: CallState): Promise<{ images: GeneratedImage[]; decode: number; pixels: number }> {
+  async function decodeBatch(
+    plan: SequencePlan,
+    request: ResolvedRequest,
+    candidates: readonly number[],
+    known: readonly Int32Array[],
+    state: CallState,
+  ): Promise<{ images: GeneratedImage[]; decode: number; pixels: number }> {
     const { signal } = state;
     const { columns, rows } = plan.grid;
     const codes = candidates.map(() => new Int32Array(rows * columns));
@@ -76,7 +93,10 @@ export function createGenerator(options: GeneratorOptions): Generator {
     state.emit({ type: 'batch-start', candidates });
     let preview: Promise<void> | undefined;
     const callOptions: CallOptions = signal === undefined ? {} : { signal };
-    for await (const { row, tokens } of prior.decode({ branches: plan.branches, known, candidates, sampling: plan.sampling, uniform: samplingUniform(request.seed), logits: driver.logits }, callOptions)) {
+    for await (const { row, tokens } of prior.decode(
+      { branches: plan.branches, known, candidates, sampling: plan.sampling, uniform: samplingUniform(request.seed), logits: driver.logits },
+      callOptions,
+    )) {
       signal?.throwIfAborted();
       tokens.forEach((list, index) => codes[index]?.set(list, row * columns));
       state.emit({ type: 'row-end', candidates, row, rows, tokens });
@@ -100,7 +120,9 @@ export function createGenerator(options: GeneratorOptions): Generator {
     await preview;
     const decoded = performance.now();
     const pictures = await imageTokenizer.decode(codes, plan.grid, callOptions);
-    const images = pictures.map((picture, index): GeneratedImage => ({ picture, codes: codes[index] ?? new Int32Array(0), grid: plan.grid, candidate: candidates[index] ?? 0, seed: request.seed }));
+    const images = pictures.map(
+      (picture, index): GeneratedImage => ({ picture, codes: codes[index] ?? new Int32Array(0), grid: plan.grid, candidate: candidates[index] ?? 0, seed: request.seed }),
+    );
     return { images, decode: decoded - started, pixels: performance.now() - decoded };
   }
 
@@ -117,7 +139,10 @@ export function createGenerator(options: GeneratorOptions): Generator {
       },
       ...(signal === undefined ? {} : { signal }),
     };
-    const resolved = await driver.request(resolveRequest(request, () => Math.floor(Math.random() * 2 ** 32)), state);
+    const resolved = await driver.request(
+      resolveRequest(request, () => Math.floor(Math.random() * 2 ** 32)),
+      state,
+    );
     state.emit({ type: 'generate-start', prompt: resolved.prompt, seed: resolved.seed, candidates: resolved.candidates });
 
     const core: GenerateNext = async (inner, change) => {

@@ -25,9 +25,11 @@ export function checkPlan(plan: SequencePlan, priorGrid: Grid, candidates: numbe
   if (plan.grid.rows !== priorGrid.rows || plan.grid.columns !== priorGrid.columns) {
     fail(`wants a canvas of ${plan.grid.rows}×${plan.grid.columns} tokens; the prior makes ${priorGrid.rows}×${priorGrid.columns}`, 'Use the tiling plugin for other sizes.');
   }
-  if (plan.known.length !== 1 && plan.known.length !== candidates) fail(`has known tokens for ${plan.known.length} of ${candidates} candidates`, 'Give one list, or one for each candidate.');
+  if (plan.known.length !== 1 && plan.known.length !== candidates)
+    fail(`has known tokens for ${plan.known.length} of ${candidates} candidates`, 'Give one list, or one for each candidate.');
   for (const known of plan.known) {
-    if (known.length !== priorGrid.rows * priorGrid.columns) fail(`has ${known.length} known tokens for a grid of ${priorGrid.rows}×${priorGrid.columns}`, 'Give one entry a token, −1 for unknown.');
+    if (known.length !== priorGrid.rows * priorGrid.columns)
+      fail(`has ${known.length} known tokens for a grid of ${priorGrid.rows}×${priorGrid.columns}`, 'Give one entry a token, −1 for unknown.');
     const wrong = known.find((token) => token < -1 || token >= codebookSize);
     if (wrong !== undefined) fail(`knows the token ${wrong}, which is not in the codebook of ${codebookSize}`, 'Encode with the tokenizer the prior was trained with.');
   }

@@ -25,7 +25,6 @@ export interface PluginCall extends CallOptions {
 /** Goes on with the rest of the chain. May be called any number of times; `plan` changes this call's plan last of all. */
 export type GenerateNext = (request: ResolvedRequest, plan?: (plan: SequencePlan) => SequencePlan) => Promise<GenerateResult>;
 
-
 /**
  * A plugin: a plain object from a factory. Each hook has one kind, fixed by its type; plugins run in the order given, and
  * `wrapGenerate` nests with the first plugin outermost. What a hook throws ends the call, except in `on`.

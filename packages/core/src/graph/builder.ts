@@ -1,5 +1,5 @@
 import { TesseraeError } from '../errors/index.js';
-import { type DType, type HostArray, type Shape, type TensorType } from '../tensor/index.js';
+import type { DType, HostArray, Shape, TensorType } from '../tensor/index.js';
 import { type Graph, type GraphOutput, loopResultTypes, type Node } from './graph.js';
 import { inferType } from './infer-type.js';
 import type { OperationAttributes, OperationName } from './operations.js';

@@ -1,6 +1,7 @@
-export { apply, createGraphBuilder, type GraphBuilder, literal, loop, type LoopResults, type Tensor } from './builder.js';
-export { type Graph, type GraphOutput, leavesOf, type LeafKind, loopResultTypes, type NamedType, type Node, nodeAt, type NodeOf } from './graph.js';
+export { apply, createGraphBuilder, type GraphBuilder, type LoopResults, literal, loop, type Tensor } from './builder.js';
+export { type Graph, type GraphOutput, type LeafKind, leavesOf, loopResultTypes, type NamedType, type Node, type NodeOf, nodeAt } from './graph.js';
 export { conv2dOutputSize, inferType } from './infer-type.js';
+export { inlineGraph } from './inline.js';
 export {
   type CompositeAttributes,
   type CompositeName,
@@ -13,7 +14,6 @@ export {
   type PrimitiveAttributes,
   type PrimitiveName,
 } from './operations.js';
-export { inlineGraph } from './inline.js';
 export { hashGraph, printGraph } from './print.js';
-export { trace, type TraceScope } from './trace.js';
+export { type TraceScope, trace } from './trace.js';
 export { verifyGraph } from './verify.js';

@@ -1,14 +1,5 @@
 import { TesseraeError } from '../errors/index.js';
-import {
-  broadcastShapes,
-  type DType,
-  formatShape,
-  normaliseAxis,
-  type Shape,
-  sameShape,
-  sizeOf,
-  type TensorType,
-} from '../tensor/index.js';
+import { broadcastShapes, type DType, formatShape, normaliseAxis, type Shape, sameShape, sizeOf, type TensorType } from '../tensor/index.js';
 import type { Conv2dAttributes, OperationAttributes, OperationName } from './operations.js';
 
 /** Leaves carry their type from outside; it is passed through as the only "input type". */
@@ -241,7 +232,11 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
       const output = body.outputs[index];
       const after = output === undefined ? undefined : body.nodes[output.node];
       if (after === undefined || after.dtype !== before.dtype || !sameShape(after.shape, before.shape)) {
-        fail('loop', `carried value ${index} changes from ${before.dtype} ${formatShape(before.shape)} to ${after ? `${after.dtype} ${formatShape(after.shape)}` : 'nothing'}.`, 'Carry values of constant type.');
+        fail(
+          'loop',
+          `carried value ${index} changes from ${before.dtype} ${formatShape(before.shape)} to ${after ? `${after.dtype} ${formatShape(after.shape)}` : 'nothing'}.`,
+          'Carry values of constant type.',
+        );
       }
     }
     return { shape: [0], dtype: 'int32' };

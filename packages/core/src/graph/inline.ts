@@ -1,7 +1,7 @@
+import { TesseraeError } from '../errors/index.js';
 import type { GraphBuilder, Tensor } from './builder.js';
 import type { Graph } from './graph.js';
 import type { OperationAttributes, OperationName } from './operations.js';
-import { TesseraeError } from '../errors/index.js';
 
 /** Copies a graph's nodes into a trace, with its inputs replaced by tensors; gives the results by name. */
 export function inlineGraph(builder: GraphBuilder, graph: Graph, inputs: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
@@ -9,7 +9,8 @@ export function inlineGraph(builder: GraphBuilder, graph: Graph, inputs: Readonl
   for (const node of graph.nodes) {
     if (node.operation === 'input') {
       const given = inputs.get(node.attributes.name);
-      if (given === undefined) throw new TesseraeError('graph-invalid', `Input '${node.attributes.name}' of graph '${graph.name}' is missing.`, { remedy: 'Pass a tensor for each input.' });
+      if (given === undefined)
+        throw new TesseraeError('graph-invalid', `Input '${node.attributes.name}' of graph '${graph.name}' is missing.`, { remedy: 'Pass a tensor for each input.' });
       copies.push(given.builder === builder ? given : builder.capture(given));
       continue;
     }

@@ -14,7 +14,11 @@ function attributesText(node: Node): string {
 
 /** The graph as text, one node a line; loop bodies are indented below their loop. */
 export function printGraph(graph: Graph, indent = ''): string {
-  const lines = [`${indent}graph ${graph.name} (${leavesOf(graph, 'input').map((leaf) => leaf.name).join(', ')})`];
+  const lines = [
+    `${indent}graph ${graph.name} (${leavesOf(graph, 'input')
+      .map((leaf) => leaf.name)
+      .join(', ')})`,
+  ];
   graph.nodes.forEach((node, index) => {
     const inputs = node.inputs.map((input) => `%${input}`).join(', ');
     const label = node.label === undefined ? '' : `  # ${node.label}`;

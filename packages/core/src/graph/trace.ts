@@ -50,9 +50,13 @@ export function trace(name: string, body: (scope: TraceScope) => void): Graph {
   };
   const named = (list: GraphOutput[], outputName: string, value: Tensor): void => {
     if (value.builder !== builder || list.some((output) => output.name === outputName)) {
-      throw new TesseraeError('graph-invalid', `'${outputName}' cannot be a result: ${value.builder === builder ? 'the name is taken' : 'it belongs to another trace or a loop body'}.`, {
-        remedy: 'Use a name once, and read values of a loop through its results.',
-      });
+      throw new TesseraeError(
+        'graph-invalid',
+        `'${outputName}' cannot be a result: ${value.builder === builder ? 'the name is taken' : 'it belongs to another trace or a loop body'}.`,
+        {
+          remedy: 'Use a name once, and read values of a loop through its results.',
+        },
+      );
     }
     list.push({ name: outputName, node: value.node });
   };

@@ -9,7 +9,8 @@ function expectedType(graph: Graph, node: Node): TensorType {
   if (node.operation === 'loopResult') {
     const producer = nodeAt(graph, node.inputs[0] ?? -1);
     const type = producer.operation === 'loop' ? loopResultTypes(producer.attributes)[node.attributes.index] : undefined;
-    if (type === undefined) throw new TesseraeError('graph-invalid', 'loopResult does not read a result of a loop.', { remedy: 'This is a fault of the pass that made the graph.' });
+    if (type === undefined)
+      throw new TesseraeError('graph-invalid', 'loopResult does not read a result of a loop.', { remedy: 'This is a fault of the pass that made the graph.' });
     return type;
   }
   const inputs = node.inputs.map((index) => nodeAt(graph, index));
@@ -23,7 +24,10 @@ function expectedType(graph: Graph, node: Node): TensorType {
  */
 export function verifyGraph(graph: Graph): Graph {
   const fail = (problem: string, cause?: unknown): never => {
-    throw new TesseraeError('graph-invalid', `Graph '${graph.name}': ${problem}`, { remedy: 'This is a fault of the pass or the trace that made it; print the graph to see more.', cause });
+    throw new TesseraeError('graph-invalid', `Graph '${graph.name}': ${problem}`, {
+      remedy: 'This is a fault of the pass or the trace that made it; print the graph to see more.',
+      cause,
+    });
   };
   graph.nodes.forEach((node, index) => {
     if (node.inputs.some((input) => !Number.isInteger(input) || input < 0 || input >= index)) {
@@ -32,7 +36,8 @@ export function verifyGraph(graph: Graph): Graph {
     if (node.operation === 'loop') {
       verifyGraph(node.attributes.body);
       const declared = node.attributes.body.nodes.filter((inner) => inner.operation === 'input' && inner.attributes.name.startsWith('captured.')).length;
-      if (declared !== node.inputs.length - node.attributes.carried) fail(`loop %${index} passes ${node.inputs.length - node.attributes.carried} captured values to a body that takes ${declared}.`);
+      if (declared !== node.inputs.length - node.attributes.carried)
+        fail(`loop %${index} passes ${node.inputs.length - node.attributes.carried} captured values to a body that takes ${declared}.`);
     }
     let expected: TensorType | undefined;
     try {

@@ -1,13 +1,13 @@
 export { initialiseParameters } from './initialise.js';
 export {
-  conv2dLayer,
   type Conv2dLayerOptions,
-  embedding,
+  conv2dLayer,
   type EmbeddingOptions,
+  embedding,
   embeddingTable,
   groupNormLayer,
+  type LinearOptions,
   layerNormLayer,
   linear,
-  type LinearOptions,
 } from './layers.js';
 export { createParameterTree, type Initializer, type ParameterScope, type ParameterSpec, type ParameterTree } from './parameters.js';

@@ -27,7 +27,10 @@ export async function readJsonFile(path: string): Promise<unknown> {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new TesseraeError('file-corrupt', `${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: 'Get the file again, or mend it by hand.', cause });
+    throw new TesseraeError('file-corrupt', `${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+      remedy: 'Get the file again, or mend it by hand.',
+      cause,
+    });
   }
 }
 
@@ -85,14 +88,17 @@ export async function openModelFolder(folder: string, options: { readonly verify
   const locate = (name: string, file: string): { path: string; expected: string | undefined } => {
     const part = index.parts[name];
     if (part === undefined) {
-      throw new TesseraeError('model-incompatible', `${folder} has no part '${name}', only ${Object.keys(index.parts).join(', ') || 'none'}.`, { remedy: `Train it: tesserae train … --out ${folder}.` });
+      throw new TesseraeError('model-incompatible', `${folder} has no part '${name}', only ${Object.keys(index.parts).join(', ') || 'none'}.`, {
+        remedy: `Train it: tesserae train … --out ${folder}.`,
+      });
     }
     return { path: join(folder, part.folder, file), expected: part.sha256[file] };
   };
   const check = async (path: string, expected: string | undefined): Promise<void> => {
     if (!verify || expected === undefined) return;
     const bytes = await readFile(path).catch((cause: unknown) => missingFile(path, cause));
-    if (sha256([bytes]) !== expected) throw new TesseraeError('file-corrupt', `${path} is not the file the model was written with: its hash differs.`, { remedy: 'Get the model again.' });
+    if (sha256([bytes]) !== expected)
+      throw new TesseraeError('file-corrupt', `${path} is not the file the model was written with: its hash differs.`, { remedy: 'Get the model again.' });
   };
   return {
     folder,

@@ -15,7 +15,14 @@ export function conv2dAttributes(filterHeight: number, filterWidth: number, opti
     return [Math.floor(total / 2), Math.ceil(total / 2)];
   };
   const resolved: Padding2d =
-    padding === 'same' ? [half(filterHeight), half(filterWidth)] : typeof padding === 'number' ? [[padding, padding], [padding, padding]] : padding;
+    padding === 'same'
+      ? [half(filterHeight), half(filterWidth)]
+      : typeof padding === 'number'
+        ? [
+            [padding, padding],
+            [padding, padding],
+          ]
+        : padding;
   return { strides: [stride, stride], padding: resolved, dilations: [dilation, dilation] };
 }
 

@@ -47,7 +47,14 @@ function conv2dInputGradient(gradient: Tensor, filter: Tensor, attributes: Compo
     const low = span - padding[axis][0];
     return [low, (inputShape[2 + axis] ?? 0) + span - (spread.shape[2 + axis] ?? 0) - low];
   };
-  return apply('conv2d', [padOrCut(spread, [one(0), one(1)]), flipped], { strides: [1, 1], padding: [[0, 0], [0, 0]], dilations });
+  return apply('conv2d', [padOrCut(spread, [one(0), one(1)]), flipped], {
+    strides: [1, 1],
+    padding: [
+      [0, 0],
+      [0, 0],
+    ],
+    dilations,
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
+import { TesseraeError } from '../errors/index.js';
 import { apply, literal, type Tensor } from '../graph/index.js';
 import { boolArray, type DType, float32Array, type HostArray, int32Array } from '../tensor/index.js';
-import { TesseraeError } from '../errors/index.js';
 
 /** A tensor, or a number that becomes a scalar of the other operand's dtype. */
 export type Operand = Tensor | number;

@@ -11,5 +11,4 @@ export const layerNorm = (x: Tensor, gain: Tensor, bias: Tensor, epsilon = 1e-5)
 export const rmsNorm = (x: Tensor, gain: Tensor, epsilon = 1e-5): Tensor => apply('rmsNorm', [x, gain], { epsilon });
 
 /** x `[batch, channels, height, width]` normalised in groups of channels (Wu and He 2018). */
-export const groupNorm = (x: Tensor, gain: Tensor, bias: Tensor, groups: number, epsilon = 1e-6): Tensor =>
-  apply('groupNorm', [x, gain, bias], { groups, epsilon });
+export const groupNorm = (x: Tensor, gain: Tensor, bias: Tensor, groups: number, epsilon = 1e-6): Tensor => apply('groupNorm', [x, gain, bias], { groups, epsilon });

@@ -1,2 +1,2 @@
 export { decomposeComposites, prepareGraph } from './prepare.js';
-export { neededNodes, type NodeRewrite, rewriteGraph } from './rewrite.js';
+export { type NodeRewrite, neededNodes, rewriteGraph } from './rewrite.js';

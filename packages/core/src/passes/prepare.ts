@@ -20,5 +20,8 @@ function hasUnclaimed(graph: Graph, claimed: ReadonlySet<CompositeName>): boolea
 
 /** What every backend does first: opens unclaimed composites, drops dead nodes, merges equal ones, verifies. */
 export function prepareGraph(graph: Graph, options: { readonly composites: ReadonlySet<CompositeName> }): Graph {
-  return decomposeComposites(rewriteGraph(graph, () => undefined), options.composites);
+  return decomposeComposites(
+    rewriteGraph(graph, () => undefined),
+    options.composites,
+  );
 }

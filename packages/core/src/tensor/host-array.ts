@@ -23,11 +23,10 @@ export type HostArrayOf<D extends DType> = Extract<HostArray, { readonly dtype: 
 
 function checkLength(shape: Shape, length: number, dtype: DType): void {
   if (sizeOf(shape) !== length) {
-    throw new TesseraeError(
-      'shape-mismatch',
-      `A ${dtype} array of shape ${formatShape(shape)} needs ${sizeOf(shape)} elements, not ${length}.`,
-      { remedy: 'Pass data whose length is the product of the shape.', details: { shape, length } },
-    );
+    throw new TesseraeError('shape-mismatch', `A ${dtype} array of shape ${formatShape(shape)} needs ${sizeOf(shape)} elements, not ${length}.`, {
+      remedy: 'Pass data whose length is the product of the shape.',
+      details: { shape, length },
+    });
   }
 }
 

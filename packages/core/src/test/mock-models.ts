@@ -46,7 +46,12 @@ export function mockTextTokenizer(vocabularySize = 128): TextTokenizer {
 }
 
 /** A prior that draws codes uniformly, reading known tokens, seeds and aborts as a real one does. Calls are recorded. */
-export function mockPrior(options: { readonly grid: Grid; readonly codebookSize: number; readonly textLength?: number; readonly maximumBatch?: number }): ImagePrior & { readonly requests: readonly DecodeRequest[] } {
+export function mockPrior(options: {
+  readonly grid: Grid;
+  readonly codebookSize: number;
+  readonly textLength?: number;
+  readonly maximumBatch?: number;
+}): ImagePrior & { readonly requests: readonly DecodeRequest[] } {
   const { grid, codebookSize, textLength = 64, maximumBatch = 4 } = options;
   const requests: DecodeRequest[] = [];
   return {

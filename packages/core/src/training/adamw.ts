@@ -45,14 +45,7 @@ export function globalNorm(gradients: readonly Tensor[]): Tensor {
 }
 
 /** Appends one AdamW update of every parameter of the tree to the trace. Gives the gradient norm before clipping. */
-export function adamW(
-  scope: TraceScope,
-  tree: ParameterTree,
-  gradientOf: ReadonlyMap<string, Tensor>,
-  step: Tensor,
-  learningRate: Tensor,
-  options: AdamWOptions,
-): Tensor {
+export function adamW(scope: TraceScope, tree: ParameterTree, gradientOf: ReadonlyMap<string, Tensor>, step: Tensor, learningRate: Tensor, options: AdamWOptions): Tensor {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clipNorm, ema } = options;
   const norm = globalNorm([...gradientOf.values()]);
   const clip = clipNorm === undefined ? undefined : minimum(divide(clipNorm, maximum(norm, 1e-12)), 1);

@@ -1,6 +1,6 @@
-export { adamW, type AdamWOptions, globalNorm, stateNames } from './adamw.js';
+export { type AdamWOptions, adamW, globalNorm, stateNames } from './adamw.js';
 export { type Schedule, scheduleTensor, scheduleValue } from './schedules.js';
-export { train, type TrainingProgress, type TrainOptions } from './trainer.js';
+export { type TrainingProgress, type TrainOptions, train } from './trainer.js';
 export {
   createEvaluationStep,
   createTrainingStep,
@@ -8,6 +8,6 @@ export {
   type LossContext,
   type LossFunction,
   type LossResult,
-  trainedParameters,
   type TrainingStep,
+  trainedParameters,
 } from './training-step.js';

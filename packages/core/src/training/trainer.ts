@@ -39,10 +39,14 @@ function checkState(step: TrainingStep, state: ReadonlyMap<string, HostArray>): 
   for (const { name, shape, dtype } of leavesOf(step.graph, 'state')) {
     const value = state.get(name);
     if (value === undefined || value.dtype !== dtype || !sameShape(value.shape, shape)) {
-      throw new TesseraeError('model-incompatible', `The training state has ${value === undefined ? 'no' : `${value.dtype} ${formatShape(value.shape)} for`} '${name}', but the model needs ${dtype} ${formatShape(shape)}.`, {
-        remedy: 'Resume with the configuration the training began with, or begin anew.',
-        details: { name },
-      });
+      throw new TesseraeError(
+        'model-incompatible',
+        `The training state has ${value === undefined ? 'no' : `${value.dtype} ${formatShape(value.shape)} for`} '${name}', but the model needs ${dtype} ${formatShape(shape)}.`,
+        {
+          remedy: 'Resume with the configuration the training began with, or begin anew.',
+          details: { name },
+        },
+      );
     }
   }
 }
@@ -87,10 +91,14 @@ export async function train(options: TrainOptions): Promise<Map<string, HostArra
         const metrics = Object.fromEntries(Object.entries(results).map(([name, value]) => [name, value.data[0] ?? Number.NaN]));
         if (!Number.isFinite(metrics.loss)) {
           const culprit = await firstNonFinite(store);
-          throw new TesseraeError('numerical-failure', `The loss became ${metrics.loss} at update ${done + 1}${culprit === undefined ? '' : `; '${culprit}' is no longer finite`}.`, {
-            remedy: `Resume from the checkpoint at update ${savedAt} with a lower learning rate or a smaller clipNorm.`,
-            details: { step: done + 1, ...metrics },
-          });
+          throw new TesseraeError(
+            'numerical-failure',
+            `The loss became ${metrics.loss} at update ${done + 1}${culprit === undefined ? '' : `; '${culprit}' is no longer finite`}.`,
+            {
+              remedy: `Resume from the checkpoint at update ${savedAt} with a lower learning rate or a smaller clipNorm.`,
+              details: { step: done + 1, ...metrics },
+            },
+          );
         }
         done += 1;
         await onProgress?.({ step: done, steps, metrics, milliseconds: performance.now() - started });

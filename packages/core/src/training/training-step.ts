@@ -1,5 +1,5 @@
 import { gradients } from '../autodiff/index.js';
-import { type Graph, type Tensor, trace, type TraceScope } from '../graph/index.js';
+import { type Graph, type Tensor, type TraceScope, trace } from '../graph/index.js';
 import { createParameterTree, initialiseParameters, type ParameterScope, type ParameterSpec } from '../modules/index.js';
 import { add } from '../ops/index.js';
 import type { Key } from '../random/index.js';

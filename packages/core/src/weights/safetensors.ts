@@ -25,7 +25,10 @@ export interface SafetensorsHeader {
 const largestHeader = 100_000_000;
 
 function corrupt(file: string, problem: string, details?: Record<string, unknown>): never {
-  throw new TesseraeError('file-corrupt', `${file}: ${problem}.`, { remedy: 'Get the file again; it is truncated, damaged or not a safetensors file.', ...(details === undefined ? {} : { details }) });
+  throw new TesseraeError('file-corrupt', `${file}: ${problem}.`, {
+    remedy: 'Get the file again; it is truncated, damaged or not a safetensors file.',
+    ...(details === undefined ? {} : { details }),
+  });
 }
 
 /** Bytes the header takes, from the first 8 bytes of a file of `fileLength` bytes. */
@@ -67,7 +70,8 @@ export function parseSafetensorsHeader(json: Uint8Array, fileLength: number, fil
     }
     if (!isRecord(value)) return corrupt(file, `tensor '${name}' is described by no object`);
     const { dtype, shape, data_offsets: offsets } = value;
-    if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype)) return corrupt(file, `tensor '${name}' has the element type ${JSON.stringify(dtype)}, which is not known`);
+    if (typeof dtype !== 'string' || !Object.hasOwn(elementBytes, dtype))
+      return corrupt(file, `tensor '${name}' has the element type ${JSON.stringify(dtype)}, which is not known`);
     if (!wholeNumbers(shape)) return corrupt(file, `tensor '${name}' has the shape ${JSON.stringify(shape)}`);
     if (!wholeNumbers(offsets) || offsets.length !== 2) return corrupt(file, `tensor '${name}' has the offsets ${JSON.stringify(offsets)}`);
     const [begin = 0, end = 0] = offsets;

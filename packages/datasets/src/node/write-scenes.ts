@@ -1,62 +1,129 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CallOptions, TesseraeError } from '@tesserae/core';
-import { readJsonFile, writeFileAtomically } from '@tesserae/core/node';
-import { drawScene, type Split, sampleExample } from '../scenes/index.js';
+import { TesseraeError } from '@tesserae/core';
+import { drawScene } from '../scenes/draw.js';
+import { sampleExample } from '../scenes/sample.js';
+import type { Scene, Split } from '../scenes/scene.js';
+import { sceneSize } from '../scenes/scene.js';
+import { writeAtomically } from './atomic-write.js';
+import { inParallel } from './in-parallel.js';
 import { loadSharp } from './sharp.js';
 
-export interface WriteScenesOptions extends CallOptions {
-  readonly folder: string;
-  readonly split: Split;
-  /** Pictures to have in the folder in the end. */
+const recipeFile = 'scenes.json';
+/** The bytes that end every PNG (its IEND chunk); a file that has them was written to the end. */
+const pngEnd = Uint8Array.of(0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82);
+/** Encoding happens on libuv's threads, of which there are four by default. */
+const lanes = 4;
+
+export interface WriteScenesOptions {
   readonly count: number;
-  readonly seed: number;
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Default 'train'. */
+  readonly split?: Split;
+  /** Default 0. */
+  readonly seed?: number;
+  /** Side of the pictures in pixels, default 64. */
+  readonly size?: number;
+  /** Only scenes with one object, or only with two. Default: half and half. */
+  readonly kind?: Scene['kind'];
+  readonly signal?: AbortSignal;
+  /** Called after every picture, with how many are there. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
-const recipeFile = 'scenes.json';
+export interface WriteScenesResult {
+  readonly count: number;
+  /** How many were there already, from an earlier run. */
+  readonly kept: number;
+}
+
+async function isWholePng(path: string): Promise<boolean> {
+  try {
+    const handle = await open(path);
+    try {
+      const { size } = await handle.stat();
+      const tail = new Uint8Array(pngEnd.length);
+      await handle.read(tail, 0, tail.length, Math.max(0, size - tail.length));
+      return tail.every((byte, index) => byte === pngEnd[index]);
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** Refuses a folder that holds other scenes; a folder of the same recipe is gone on with. */
+async function claimFolder(folder: string, recipe: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw new TesseraeError('file-write-failed', `The folder "${folder}" cannot be made.`, { remedy: 'Choose another place to write to.', details: { folder }, cause });
+  }
+  const path = join(folder, recipeFile);
+  const present = await readFile(path, 'utf8').catch(() => undefined);
+  if (present !== undefined && present !== recipe) {
+    throw new TesseraeError('invalid-argument', `"${folder}" already holds scenes of another recipe: ${present.trim()}.`, {
+      remedy: 'Write to an empty folder, or delete this one first.',
+      details: { folder, present, wanted: recipe },
+    });
+  }
+  const captionsThere = await stat(join(folder, 'captions.jsonl')).catch(() => undefined);
+  if (present === undefined && captionsThere !== undefined) {
+    throw new TesseraeError('invalid-argument', `"${folder}" already holds a data set ("captions.jsonl") that is not scenes.`, {
+      remedy: 'Write to an empty folder.',
+      details: { folder },
+    });
+  }
+  if (present === undefined) {
+    await writeAtomically(path, recipe);
+  }
+}
 
 /**
- * Writes procedural scenes as PNG files and a `captions.jsonl` that also tells each scene. Scene i depends on seed, split
- * and i alone: running again with a larger count adds the missing ones.
- * @throws TesseraeError `invalid-argument` when the folder holds scenes of another seed or split.
+ * Writes a folder of scenes: `000000.png`, … and `captions.jsonl` with a line `{"file","caption","scene"}` a picture.
+ * The same options always write the same folder. An interrupted run goes on where it stopped, and a larger count
+ * extends a folder; both keep the pictures that are there.
+ *
+ * @throws TesseraeError `missing-dependency` without `sharp`, `invalid-argument` for a bad count or a folder that
+ *   holds something else, `file-write-failed`; the signal's reason when aborted.
  */
-export async function writeScenes(options: WriteScenesOptions): Promise<{ readonly written: number; readonly kept: number }> {
-  const { folder, split, count, seed, signal, onProgress } = options;
+export async function writeScenes(folder: string, options: WriteScenesOptions): Promise<WriteScenesResult> {
+  const { count, split = 'train', seed = 0, size = sceneSize, kind, signal, onProgress } = options;
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new TesseraeError('invalid-argument', `${count} scenes cannot be written.`, { remedy: 'Give a whole number ≥ 1 as count.', details: { count } });
+  }
+  if (!Number.isSafeInteger(size) || size < 16 || size > 1024) {
+    throw new TesseraeError('invalid-argument', `Scenes cannot be ${size} pixels wide.`, { remedy: 'Give a whole number from 16 to 1024 as size.', details: { size } });
+  }
+  const sampleOptions = kind === undefined ? {} : { kind };
+  sampleExample(seed, split, 0, sampleOptions); // a bad seed or split is refused before anything is written
   const sharp = await loadSharp();
-  await mkdir(folder, { recursive: true });
-  const present = new Set(await readdir(folder));
-  if (present.has(recipeFile)) {
-    const before = (await readJsonFile(join(folder, recipeFile))) as { readonly seed?: unknown; readonly split?: unknown };
-    if (before.seed !== seed || before.split !== split) {
-      throw new TesseraeError('invalid-argument', `${folder} holds scenes of seed ${String(before.seed)}, split ${String(before.split)}.`, {
-        remedy: 'Write into another folder.',
-      });
-    }
-  } else {
-    await writeFileAtomically(join(folder, recipeFile), `${JSON.stringify({ seed, split })}\n`);
-  }
-  const lines: string[] = [];
-  let written = 0;
-  for (let index = 0; index < count; index += 1) {
-    signal?.throwIfAborted();
-    const { scene, caption } = sampleExample(seed, split, index);
+  signal?.throwIfAborted();
+  await claimFolder(folder, `${JSON.stringify({ scenes: 'v1', seed, split, size, kind: kind ?? 'both' })}\n`);
+
+  const lines: string[] = new Array<string>(count);
+  let done = 0;
+  let kept = 0;
+  await inParallel(count, lanes, signal, async (index) => {
+    const { scene, caption } = sampleExample(seed, split, index, sampleOptions);
     const file = `${String(index).padStart(6, '0')}.png`;
-    lines.push(JSON.stringify({ file, caption, scene }));
-    if (!present.has(file)) {
-      const { width, height, data } = drawScene(scene);
-      await writeFileAtomically(
-        join(folder, file),
-        await sharp(data, { raw: { width, height, channels: 3 } })
-          .png()
-          .toBuffer(),
-        undefined,
-        { flush: false },
-      );
-      written += 1;
+    lines[index] = JSON.stringify({ file, caption, scene });
+    const path = join(folder, file);
+    if (await isWholePng(path)) {
+      kept += 1;
+    } else {
+      const picture = drawScene(scene, size);
+      const png = await sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } })
+        .png({ compressionLevel: 6 })
+        .toBuffer();
+      await writeAtomically(path, png);
     }
-    onProgress?.(index + 1, count);
-  }
-  await writeFileAtomically(join(folder, 'captions.jsonl'), `${lines.join('\n')}\n`);
-  return { written, kept: count - written };
+    done += 1;
+    onProgress?.({ done, total: count });
+  });
+  // A folder extended earlier keeps the captions of the pictures beyond this count.
+  const captionsPath = join(folder, 'captions.jsonl');
+  const earlier = (await readFile(captionsPath, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+  await writeAtomically(captionsPath, `${[...lines, ...earlier.slice(count)].join('\n')}\n`);
+  return { count, kept };
 }

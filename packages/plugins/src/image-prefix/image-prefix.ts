@@ -25,7 +25,9 @@ export function imagePrefix(options: ImagePrefixOptions): SamplingPlugin {
       }
       const [width, height] = [grid.columns * imageTokenizer.downsampling, grid.rows * imageTokenizer.downsampling];
       if (picture.width !== width || picture.height !== height) {
-        throw new TesseraeError('image-invalid', `image-prefix: the picture is ${picture.width}×${picture.height} pixels, the model makes ${width}×${height}.`, { remedy: 'Resize or crop it first.' });
+        throw new TesseraeError('image-invalid', `image-prefix: the picture is ${picture.width}×${picture.height} pixels, the model makes ${width}×${height}.`, {
+          remedy: 'Resize or crop it first.',
+        });
       }
       const [codes] = await imageTokenizer.encode([picture], signal === undefined ? {} : { signal });
       const kept = codes?.subarray(0, rows * grid.columns) ?? new Int32Array(0);

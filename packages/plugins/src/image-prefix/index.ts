@@ -1,1 +1,1 @@
-export { imagePrefix, type ImagePrefixOptions } from './image-prefix.js';
+export { type ImagePrefixOptions, imagePrefix } from './image-prefix.js';

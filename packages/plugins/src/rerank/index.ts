@@ -1,2 +1,2 @@
 export { priorEvidence } from './prior-evidence.js';
-export { rerank, type RerankOptions } from './rerank.js';
+export { type RerankOptions, rerank } from './rerank.js';

@@ -11,8 +11,16 @@ export function priorEvidence(prior: ImagePrior, textTokenizer: TextTokenizer): 
     async score(text, images, options = {}) {
       const ids = textTokenizer.encode(text).slice(0, prior.textLength);
       const codes = images.map((image) => image.codes);
-      const withText = await prior.logProbability(codes.map(() => ids), codes, options);
-      const without = await prior.logProbability(codes.map(() => new Int32Array(0)), codes, options);
+      const withText = await prior.logProbability(
+        codes.map(() => ids),
+        codes,
+        options,
+      );
+      const without = await prior.logProbability(
+        codes.map(() => new Int32Array(0)),
+        codes,
+        options,
+      );
       return withText.map((value, index) => value - (without[index] ?? 0));
     },
   };

@@ -1,1 +1,1 @@
-export { tiling, type TilingOptions } from './tiling.js';
+export { type TilingOptions, tiling } from './tiling.js';

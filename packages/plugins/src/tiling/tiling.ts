@@ -29,10 +29,14 @@ export function tiling(options: TilingOptions): SamplingPlugin {
       const size = host.prior.grid;
       const overlap = options.overlap ?? Math.floor(Math.min(size.rows, size.columns) / 2);
       if (canvas.rows < size.rows || canvas.columns < size.columns || !Number.isInteger(canvas.rows) || !Number.isInteger(canvas.columns)) {
-        throw new TesseraeError('invalid-argument', `tiling: a canvas of ${canvas.rows}×${canvas.columns} tokens is smaller than the model's ${size.rows}×${size.columns}.`, { remedy: 'Use a larger canvas, or leave tiling out.' });
+        throw new TesseraeError('invalid-argument', `tiling: a canvas of ${canvas.rows}×${canvas.columns} tokens is smaller than the model's ${size.rows}×${size.columns}.`, {
+          remedy: 'Use a larger canvas, or leave tiling out.',
+        });
       }
       if (!Number.isInteger(overlap) || overlap < 0 || overlap >= Math.min(size.rows, size.columns)) {
-        throw new TesseraeError('invalid-argument', `tiling: an overlap of ${overlap} tokens is not possible with windows of ${size.rows}×${size.columns}.`, { remedy: `Use 0 to ${Math.min(size.rows, size.columns) - 1}.` });
+        throw new TesseraeError('invalid-argument', `tiling: an overlap of ${overlap} tokens is not possible with windows of ${size.rows}×${size.columns}.`, {
+          remedy: `Use 0 to ${Math.min(size.rows, size.columns) - 1}.`,
+        });
       }
       const canvases = Array.from({ length: request.candidates }, () => new Int32Array(canvas.rows * canvas.columns).fill(-1));
       const timings = { decode: 0, pixels: 0, total: 0 };
@@ -57,7 +61,9 @@ export function tiling(options: TilingOptions): SamplingPlugin {
         timings.total += result.timings.total;
       }
       const pictures = await host.imageTokenizer.decode(canvases, canvas, signal === undefined ? {} : { signal });
-      const images = pictures.map((picture, index): GeneratedImage => ({ picture, codes: canvases[index] ?? new Int32Array(0), grid: canvas, candidate: request.firstCandidate + index, seed: request.seed }));
+      const images = pictures.map(
+        (picture, index): GeneratedImage => ({ picture, codes: canvases[index] ?? new Int32Array(0), grid: canvas, candidate: request.firstCandidate + index, seed: request.seed }),
+      );
       return { images, seed: request.seed, warnings: [], timings };
     },
   };

@@ -51,7 +51,10 @@ export function createReferenceBackend(): Backend {
         types: typesOf(values),
         async read(name) {
           const value = values.get(name);
-          if (value === undefined) throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, { remedy: `It holds ${[...values.keys()].slice(0, 5).join(', ') || 'nothing; it may be disposed'}.` });
+          if (value === undefined)
+            throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, {
+              remedy: `It holds ${[...values.keys()].slice(0, 5).join(', ') || 'nothing; it may be disposed'}.`,
+            });
           return value;
         },
         async write(name, value) {

@@ -3,16 +3,22 @@ import { type HostArray, type Shape, sizeOf, stridesOf, type TensorType, zerosAr
 /** Offsets that walk `axes` of a shape, outermost first. */
 function walk(shape: Shape, axes: readonly number[]): number[] {
   const strides = stridesOf(shape);
-  return axes.reduce<number[]>((offsets, axis) => {
-    const steps = Array.from({ length: shape[axis] ?? 1 }, (_, index) => index * (strides[axis] ?? 0));
-    return offsets.flatMap((offset) => steps.map((step) => offset + step));
-  }, [0]);
+  return axes.reduce<number[]>(
+    (offsets, axis) => {
+      const steps = Array.from({ length: shape[axis] ?? 1 }, (_, index) => index * (strides[axis] ?? 0));
+      return offsets.flatMap((offset) => steps.map((step) => offset + step));
+    },
+    [0],
+  );
 }
 
 /** Folds `axes` away, in float64. */
 export function reduce(x: HostArray, type: TensorType, axes: readonly number[], start: number, combine: (sum: number, value: number) => number): HostArray {
   const out = zerosArray(type.shape, type.dtype);
-  const outer = walk(x.shape, x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis])));
+  const outer = walk(
+    x.shape,
+    x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis])),
+  );
   const inner = walk(x.shape, axes);
   outer.forEach((base, index) => {
     let value = start;
@@ -26,7 +32,10 @@ export function reduce(x: HostArray, type: TensorType, axes: readonly number[], 
 function eachLine(shape: Shape, axis: number, visit: (base: number, step: number, length: number, line: number) => void): void {
   const step = stridesOf(shape)[axis] ?? 1;
   const length = shape[axis] ?? 1;
-  walk(shape, shape.flatMap((_, other) => (other === axis ? [] : [other]))).forEach((base, line) => visit(base, step, length, line));
+  walk(
+    shape,
+    shape.flatMap((_, other) => (other === axis ? [] : [other])),
+  ).forEach((base, line) => visit(base, step, length, line));
 }
 
 export function argMax(x: HostArray, type: TensorType, axis: number): HostArray {
@@ -59,7 +68,9 @@ export function topValues(x: HostArray, type: TensorType, count: number): HostAr
   const length = x.shape[x.shape.length - 1] ?? 0;
   const rows = length === 0 ? 0 : x.data.length / length;
   for (let row = 0; row < rows; row += 1) {
-    const sorted = Float64Array.from(x.data.subarray(row * length, (row + 1) * length)).sort().reverse();
+    const sorted = Float64Array.from(x.data.subarray(row * length, (row + 1) * length))
+      .sort()
+      .reverse();
     for (let index = 0; index < count; index += 1) out.data[row * count + index] = sorted[index] ?? 0;
   }
   return out;

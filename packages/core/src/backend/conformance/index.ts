@@ -1,1 +1,2 @@
-export {};
+export { type ConformanceCase, conformanceCases, coveredOperations } from './cases.js';
+export { arrayError, type ConformanceExclusion, type ConformanceResult, runConformance } from './run.js';

@@ -21,10 +21,10 @@ export const dataScenesCommand: Command = {
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true }) ?? 0;
     const bar = output.progress('drawing', count, 'pictures');
     try {
-      const { written, kept } = await writeScenes({ folder, split, count, seed, signal, onProgress: (done) => bar.update(done) });
+      const { kept } = await writeScenes(folder, { split, count, seed, signal, onProgress: ({ done }) => bar.update(done) });
       bar.end();
-      output.print(`${folder}: ${count} ${split} scenes of seed ${seed} (${written} new, ${kept} kept)`);
-      return { folder, split, count, seed, written };
+      output.print(`${folder}: ${count} ${split} scenes of seed ${seed} (${count - kept} new, ${kept} kept)`);
+      return { folder, split, count, seed, kept };
     } finally {
       bar.end();
     }

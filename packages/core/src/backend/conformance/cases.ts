@@ -1,9 +1,9 @@
 import { gradients } from '../../autodiff/index.js';
-import { apply, loop, type OperationName, type Tensor, trace, type TraceScope } from '../../graph/index.js';
+import type { Graph } from '../../graph/index.js';
+import { apply, loop, type OperationName, type Tensor, type TraceScope, trace } from '../../graph/index.js';
 import * as ops from '../../ops/index.js';
 import { deriveKey, keyFromSeed, normalArray, uniformArray } from '../../random/index.js';
 import { boolArray, type DType, float32Array, type HostArray, int32Array, type Shape, sizeOf } from '../../tensor/index.js';
-import type { Graph } from '../../graph/index.js';
 
 /** A graph with inputs; what it must give comes from the reference backend. */
 export interface ConformanceCase {
@@ -40,7 +40,10 @@ function valuesOf(spec: InputSpec, name: string, index: number): HostArray {
     case 'int32':
       return int32Array(shape, Int32Array.from(uniformArray(key, size), (value) => Math.floor(value * 5)).map(from ?? ((value) => value)));
     case 'bool':
-      return boolArray(shape, Uint8Array.from(uniformArray(key, size), (value) => (value < 0.5 ? 1 : 0)));
+      return boolArray(
+        shape,
+        Uint8Array.from(uniformArray(key, size), (value) => (value < 0.5 ? 1 : 0)),
+      );
     default:
       return dtype satisfies never;
   }
@@ -78,11 +81,46 @@ function withGradients(name: string, specs: readonly InputSpec[], build: Build):
 
 const shapes: readonly Shape[] = [[2, 3], [], [1, 4, 1], [0, 3]];
 
-type FloatUnary = 'negate' | 'absolute' | 'sign' | 'exp' | 'log' | 'sqrt' | 'sin' | 'cos' | 'tanh' | 'erf' | 'sigmoid' | 'floor' | 'stopGradient' | 'softmax' | 'logSoftmax' | 'relu' | 'silu';
+type FloatUnary =
+  | 'negate'
+  | 'absolute'
+  | 'sign'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'erf'
+  | 'sigmoid'
+  | 'floor'
+  | 'stopGradient'
+  | 'softmax'
+  | 'logSoftmax'
+  | 'relu'
+  | 'silu';
 
 function unaryCases(): ConformanceCase[] {
   const domain: Partial<Record<FloatUnary, (value: number) => number>> = { log: positive, sqrt: positive };
-  const names: readonly FloatUnary[] = ['negate', 'absolute', 'sign', 'exp', 'log', 'sqrt', 'sin', 'cos', 'tanh', 'erf', 'sigmoid', 'floor', 'stopGradient', 'softmax', 'logSoftmax', 'relu', 'silu'];
+  const names: readonly FloatUnary[] = [
+    'negate',
+    'absolute',
+    'sign',
+    'exp',
+    'log',
+    'sqrt',
+    'sin',
+    'cos',
+    'tanh',
+    'erf',
+    'sigmoid',
+    'floor',
+    'stopGradient',
+    'softmax',
+    'logSoftmax',
+    'relu',
+    'silu',
+  ];
   return names.flatMap((name) =>
     shapes
       .filter((shape) => shape.length > 0 || (name !== 'softmax' && name !== 'logSoftmax'))
@@ -94,10 +132,19 @@ function unaryCases(): ConformanceCase[] {
 }
 
 const broadcasts: readonly (readonly [Shape, Shape])[] = [
-  [[2, 3], [2, 3]],
-  [[2, 1, 3], [4, 1]],
+  [
+    [2, 3],
+    [2, 3],
+  ],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
   [[], [2, 2]],
-  [[0, 3], [1, 3]],
+  [
+    [0, 3],
+    [1, 3],
+  ],
   [[1], [1]],
 ];
 
@@ -112,14 +159,44 @@ function binaryCases(): ConformanceCase[] {
     }),
   );
   const integers = (['add', 'subtract', 'multiply', 'maximum', 'minimum'] as const).map((name) =>
-    forward(`${name}: int32`, [{ shape: [2, 3], dtype: 'int32' }, { shape: [3], dtype: 'int32' }], (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {})),
+    forward(
+      `${name}: int32`,
+      [
+        { shape: [2, 3], dtype: 'int32' },
+        { shape: [3], dtype: 'int32' },
+      ],
+      (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {}),
+    ),
   );
   const comparisons = (['equal', 'less', 'lessOrEqual'] as const).flatMap((name) => [
-    ...broadcasts.map(([a, b]) => forward(`${name}: [${a}] with [${b}]`, [{ shape: a, from: coarse }, { shape: b, from: coarse }], (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {}))),
-    forward(`${name}: int32`, [{ shape: [2, 3], dtype: 'int32' }, { shape: [3], dtype: 'int32' }], (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {})),
+    ...broadcasts.map(([a, b]) =>
+      forward(
+        `${name}: [${a}] with [${b}]`,
+        [
+          { shape: a, from: coarse },
+          { shape: b, from: coarse },
+        ],
+        (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {}),
+      ),
+    ),
+    forward(
+      `${name}: int32`,
+      [
+        { shape: [2, 3], dtype: 'int32' },
+        { shape: [3], dtype: 'int32' },
+      ],
+      (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {}),
+    ),
   ]);
   const logic = (['logicalAnd', 'logicalOr'] as const).map((name) =>
-    forward(`${name}: broadcast`, [{ shape: [2, 3], dtype: 'bool' }, { shape: [3], dtype: 'bool' }], (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {})),
+    forward(
+      `${name}: broadcast`,
+      [
+        { shape: [2, 3], dtype: 'bool' },
+        { shape: [3], dtype: 'bool' },
+      ],
+      (inputs) => apply(name, [at(inputs, 0), at(inputs, 1)], {}),
+    ),
   );
   return [
     ...arithmetic,
@@ -130,8 +207,24 @@ function binaryCases(): ConformanceCase[] {
     forward('negate: int32', [{ shape: [4], dtype: 'int32' }], (inputs) => ops.negate(at(inputs, 0))),
     forward('absolute: int32', [{ shape: [4], dtype: 'int32', from: (value) => value - 2 }], (inputs) => ops.absolute(at(inputs, 0))),
     ...withGradients('where: broadcast', [{ shape: [2, 1], dtype: 'bool' }, { shape: [2, 3] }, { shape: [3] }], (inputs) => ops.where(at(inputs, 0), at(inputs, 1), at(inputs, 2))),
-    forward('where: int32', [{ shape: [4], dtype: 'bool' }, { shape: [4], dtype: 'int32' }, { shape: [], dtype: 'int32' }], (inputs) => ops.where(at(inputs, 0), at(inputs, 1), at(inputs, 2))),
-    forward('where: bool', [{ shape: [4], dtype: 'bool' }, { shape: [4], dtype: 'bool' }, { shape: [4], dtype: 'bool' }], (inputs) => ops.where(at(inputs, 0), at(inputs, 1), at(inputs, 2))),
+    forward(
+      'where: int32',
+      [
+        { shape: [4], dtype: 'bool' },
+        { shape: [4], dtype: 'int32' },
+        { shape: [], dtype: 'int32' },
+      ],
+      (inputs) => ops.where(at(inputs, 0), at(inputs, 1), at(inputs, 2)),
+    ),
+    forward(
+      'where: bool',
+      [
+        { shape: [4], dtype: 'bool' },
+        { shape: [4], dtype: 'bool' },
+        { shape: [4], dtype: 'bool' },
+      ],
+      (inputs) => ops.where(at(inputs, 0), at(inputs, 1), at(inputs, 2)),
+    ),
     forward('cast: float32 to int32 truncates', [{ shape: [8], from: (value) => value * 3 }], (inputs) => ops.cast(at(inputs, 0), 'int32')),
     forward('cast: int32 to float32', [{ shape: [4], dtype: 'int32' }], (inputs) => ops.cast(at(inputs, 0), 'float32')),
     forward('cast: bool to float32', [{ shape: [4], dtype: 'bool' }], (inputs) => ops.cast(at(inputs, 0), 'float32')),
@@ -143,18 +236,29 @@ function binaryCases(): ConformanceCase[] {
 function reductionCases(): ConformanceCase[] {
   const reductions: readonly (readonly [Shape, readonly number[]])[] = [
     [[2, 3, 4], [1]],
-    [[2, 3, 4], [0, 2]],
-    [[2, 3], [0, 1]],
+    [
+      [2, 3, 4],
+      [0, 2],
+    ],
+    [
+      [2, 3],
+      [0, 1],
+    ],
     [[1, 3], [0]],
     [[0, 3], [0]],
     [[0, 3], [1]],
-    [[2, 3, 2, 2, 2, 2], [3, 5]],
+    [
+      [2, 3, 2, 2, 2, 2],
+      [3, 5],
+    ],
   ];
   return [
     ...reductions.flatMap(([shape, axes]) =>
       [true, false].flatMap((keepDimensions) => [
         ...withGradients(`reduceSum: [${shape}] over [${axes}]${keepDimensions ? ', kept' : ''}`, [{ shape }], (inputs) => ops.reduceSum(at(inputs, 0), { axes, keepDimensions })),
-        ...withGradients(`reduceMax: [${shape}] over [${axes}]${keepDimensions ? ', kept' : ''}`, [{ shape, from: coarse }], (inputs) => ops.reduceMax(at(inputs, 0), { axes, keepDimensions })),
+        ...withGradients(`reduceMax: [${shape}] over [${axes}]${keepDimensions ? ', kept' : ''}`, [{ shape, from: coarse }], (inputs) =>
+          ops.reduceMax(at(inputs, 0), { axes, keepDimensions }),
+        ),
       ]),
     ),
     forward('reduceSum: int32', [{ shape: [2, 3], dtype: 'int32' }], (inputs) => ops.reduceSum(at(inputs, 0), { axes: [1] })),
@@ -175,9 +279,23 @@ function shapeCases(): ConformanceCase[] {
     forward(`broadcastTo: ${dtype}`, [{ shape: [3, 1], dtype }], (inputs) => ops.broadcastTo(at(inputs, 0), [2, 3, 4])),
     forward(`slice: ${dtype}`, [{ shape: [4, 5], dtype }], (inputs) => ops.slice(at(inputs, 0), [1, 0], [2, 3], [2, 2])),
     forward(`pad: ${dtype}`, [{ shape: [2, 2], dtype }], (inputs) => ops.pad(at(inputs, 0), [1, 0], [0, 2], 1)),
-    forward(`concat: ${dtype}`, [{ shape: [2, 2], dtype }, { shape: [2, 3], dtype }], (inputs) => ops.concat([at(inputs, 0), at(inputs, 1)], 1)),
+    forward(
+      `concat: ${dtype}`,
+      [
+        { shape: [2, 2], dtype },
+        { shape: [2, 3], dtype },
+      ],
+      (inputs) => ops.concat([at(inputs, 0), at(inputs, 1)], 1),
+    ),
     forward(`reverse: ${dtype}`, [{ shape: [2, 3], dtype }], (inputs) => ops.reverse(at(inputs, 0), [1])),
-    forward(`gather: ${dtype} rows`, [{ shape: [5, 2], dtype }, { shape: [2, 3], dtype: 'int32' }], (inputs) => ops.gather(at(inputs, 0), at(inputs, 1))),
+    forward(
+      `gather: ${dtype} rows`,
+      [
+        { shape: [5, 2], dtype },
+        { shape: [2, 3], dtype: 'int32' },
+      ],
+      (inputs) => ops.gather(at(inputs, 0), at(inputs, 1)),
+    ),
   ]);
   return [
     ...typed,
@@ -216,7 +334,18 @@ function linearCases(): ConformanceCase[] {
     ['same 3×3', [2, 3, 5, 6], [4, 3, 3, 3], {}],
     ['1×1', [2, 3, 4, 4], [5, 3, 1, 1], {}],
     ['stride 2, 4×4', [1, 2, 8, 8], [3, 2, 4, 4], { stride: 2, padding: 1 }],
-    ['stride 2, odd size', [1, 2, 7, 5], [2, 2, 3, 3], { stride: 2, padding: [[0, 1], [0, 1]] }],
+    [
+      'stride 2, odd size',
+      [1, 2, 7, 5],
+      [2, 2, 3, 3],
+      {
+        stride: 2,
+        padding: [
+          [0, 1],
+          [0, 1],
+        ],
+      },
+    ],
     ['dilated', [1, 2, 7, 7], [2, 2, 3, 3], { dilation: 2 }],
     ['7×7', [1, 3, 8, 8], [2, 3, 7, 7], {}],
     ['padding beyond the filter', [1, 1, 3, 3], [1, 1, 1, 2], { padding: 2 }],
@@ -225,18 +354,24 @@ function linearCases(): ConformanceCase[] {
   return [
     ...products,
     forward('matMul: over nothing', [{ shape: [2, 0] }, { shape: [0, 3] }], (inputs) => ops.matMul(at(inputs, 0), at(inputs, 1))),
-    ...convolutions.flatMap(([label, x, filter, options]) => withGradients(`conv2d: ${label}`, [{ shape: x }, { shape: filter }], (inputs) => ops.conv2d(at(inputs, 0), at(inputs, 1), options))),
+    ...convolutions.flatMap(([label, x, filter, options]) =>
+      withGradients(`conv2d: ${label}`, [{ shape: x }, { shape: filter }], (inputs) => ops.conv2d(at(inputs, 0), at(inputs, 1), options)),
+    ),
     ...convolutions.slice(0, 6).map(([label, x, filter, options]) => {
       const attributes = ops.conv2dAttributes(filter[2] ?? 1, filter[3] ?? 1, options);
       const out = trace('shape', (scope) => scope.output('y', ops.conv2d(scope.input('x', x), scope.input('f', filter), options)));
       const gradientShape = out.nodes[out.outputs[0]?.node ?? 0]?.shape ?? [];
-      return forward(`conv2dInputGradient: ${label}`, [{ shape: gradientShape }, { shape: filter }], (inputs) => apply('conv2dInputGradient', [at(inputs, 0), at(inputs, 1)], { ...attributes, inputShape: x }));
+      return forward(`conv2dInputGradient: ${label}`, [{ shape: gradientShape }, { shape: filter }], (inputs) =>
+        apply('conv2dInputGradient', [at(inputs, 0), at(inputs, 1)], { ...attributes, inputShape: x }),
+      );
     }),
     ...convolutions.slice(0, 6).map(([label, x, filter, options]) => {
       const attributes = ops.conv2dAttributes(filter[2] ?? 1, filter[3] ?? 1, options);
       const out = trace('shape', (scope) => scope.output('y', ops.conv2d(scope.input('x', x), scope.input('f', filter), options)));
       const gradientShape = out.nodes[out.outputs[0]?.node ?? 0]?.shape ?? [];
-      return forward(`conv2dFilterGradient: ${label}`, [{ shape: x }, { shape: gradientShape }], (inputs) => apply('conv2dFilterGradient', [at(inputs, 0), at(inputs, 1)], { ...attributes, filterShape: filter }));
+      return forward(`conv2dFilterGradient: ${label}`, [{ shape: x }, { shape: gradientShape }], (inputs) =>
+        apply('conv2dFilterGradient', [at(inputs, 0), at(inputs, 1)], { ...attributes, filterShape: filter }),
+      );
     }),
     ...withGradients('maxPool2d: 2', [{ shape: [2, 2, 4, 6], from: coarse }], (inputs) => ops.maxPool2d(at(inputs, 0))),
     ...withGradients('upsampleNearest2d: 3', [{ shape: [1, 2, 2, 3] }], (inputs) => ops.upsampleNearest2d(at(inputs, 0), 3)),
@@ -249,7 +384,9 @@ function compositeCases(): ConformanceCase[] {
     ...withGradients('layerNorm: [2, 3, 5]', [{ shape: [2, 3, 5] }, { shape: [5] }, { shape: [5] }], (inputs) => ops.layerNorm(at(inputs, 0), at(inputs, 1), at(inputs, 2))),
     ...withGradients('rmsNorm: [2, 3, 5]', [{ shape: [2, 3, 5] }, { shape: [5] }], (inputs) => ops.rmsNorm(at(inputs, 0), at(inputs, 1))),
     ...withGradients('groupNorm: 2 groups', [{ shape: [2, 4, 3, 2] }, { shape: [4] }, { shape: [4] }], (inputs) => ops.groupNorm(at(inputs, 0), at(inputs, 1), at(inputs, 2), 2)),
-    ...(['exact', 'tanh', 'quick'] as const).flatMap((approximation) => withGradients(`gelu: ${approximation}`, [{ shape: [3, 4] }], (inputs) => ops.gelu(at(inputs, 0), approximation))),
+    ...(['exact', 'tanh', 'quick'] as const).flatMap((approximation) =>
+      withGradients(`gelu: ${approximation}`, [{ shape: [3, 4] }], (inputs) => ops.gelu(at(inputs, 0), approximation)),
+    ),
     ...withGradients('attention: plain', [heads, heads, heads], (inputs) => ops.attention(at(inputs, 0), at(inputs, 1), at(inputs, 2))),
     ...withGradients('attention: causal mask', [heads, heads, heads], (inputs, scope) => {
       const mask = ops.lessOrEqual(scope.iota([3, 3], 1), scope.iota([3, 3], 0));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { typeRules } from '../../graph/infer-type.js';
+import { float32Array } from '../../tensor/index.js';
 import { createReferenceBackend } from '../reference/index.js';
 import { arrayError, conformanceCases, coveredOperations, runConformance } from './index.js';
-import { float32Array } from '../../tensor/index.js';
 
 describe('the conformance suite', () => {
   it('has a case for every operation, and no two cases of one name', () => {

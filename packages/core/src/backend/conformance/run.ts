@@ -1,4 +1,4 @@
-import { sizeOf, sameShape, type HostArray } from '../../tensor/index.js';
+import { type HostArray, sameShape, sizeOf } from '../../tensor/index.js';
 import type { Backend } from '../backend.js';
 import { evaluateGraph } from '../reference/index.js';
 import { type ConformanceCase, conformanceCases } from './cases.js';
@@ -21,7 +21,8 @@ export interface ConformanceResult {
 
 /** The largest difference of two arrays, relative to 1 + |expected|; infinite when they are not comparable. */
 export function arrayError(actual: HostArray | undefined, expected: HostArray): number {
-  if (actual === undefined || actual.dtype !== expected.dtype || !sameShape(actual.shape, expected.shape) || actual.data.length !== sizeOf(expected.shape)) return Number.POSITIVE_INFINITY;
+  if (actual === undefined || actual.dtype !== expected.dtype || !sameShape(actual.shape, expected.shape) || actual.data.length !== sizeOf(expected.shape))
+    return Number.POSITIVE_INFINITY;
   let worst = 0;
   for (let index = 0; index < expected.data.length; index += 1) {
     const [a, b] = [actual.data[index] ?? Number.NaN, expected.data[index] ?? Number.NaN];
@@ -43,7 +44,12 @@ async function runCase(backend: Backend, test: ConformanceCase): Promise<Conform
       const errors = Object.entries(expected.outputs).map(([name, value]) => arrayError(outputs[name], value));
       for (const [name, value] of Object.entries(expected.updates)) errors.push(arrayError(await store?.read(name), value));
       const error = Math.max(0, ...errors);
-      return { name: test.name, status: error <= test.tolerance ? 'passed' : 'failed', error, reason: error <= test.tolerance ? '' : `differs by ${error.toExponential(2)}, ${test.tolerance} allowed` };
+      return {
+        name: test.name,
+        status: error <= test.tolerance ? 'passed' : 'failed',
+        error,
+        reason: error <= test.tolerance ? '' : `differs by ${error.toExponential(2)}, ${test.tolerance} allowed`,
+      };
     } finally {
       program.dispose();
     }

@@ -4,6 +4,6 @@ export { type DvaeConfiguration, downsamplingOf, paperDvae, parseDvaeConfigurati
 export { decodeCodes, decodeRelaxed } from './decoder.js';
 export { encode, encodeFeatures } from './encoder.js';
 export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from './likelihood.js';
-export { type DvaeObjective, type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform } from './loss.js';
+export { type DvaeObjective, type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform, usageDivergence } from './loss.js';
 export { relax } from './relaxation.js';
 export { createDvaeTokenizer, type DvaeTokenizerOptions, pictureFromPlanes, planarPixels } from './tokenizer.js';

@@ -3,6 +3,7 @@ import {
   argMax,
   exp,
   type LossFunction,
+  log,
   logSoftmax,
   multiply,
   oneHot,
@@ -25,6 +26,12 @@ import { relax } from './relaxation.js';
 export interface DvaeObjective {
   /** Smallest ln b (see `negativeLogLikelihood`). Default: none, as in the paper. */
   readonly minimumLogScale?: number;
+  /**
+   * Weight of KL(mean of q over batch and positions ‖ uniform): a code that is never chosen costs something, although each
+   * position may be certain of its own (the diversity loss of wav2vec 2.0, Baevski et al. 2020, eq. 4). Keeps short trainings
+   * from collapsing to a few codes. Default 0, as in the paper.
+   */
+  readonly usageWeight?: number;
 }
 
 /** The objective and what changes with the step. */
@@ -52,6 +59,13 @@ export function klScale(configuration: DvaeConfiguration): number {
   return 1 / (3 * downsamplingOf(configuration) ** 2);
 }
 
+/** KL(mean of q over batch and positions ‖ uniform) in nats: 0 when all codes are used alike, ln K when one is used. */
+export function usageDivergence(logits: Tensor): Tensor {
+  const mean = reduceMean(exp(logSoftmax(transpose(logits, [0, 2, 3, 1]))), { axes: [0, 1, 2] });
+  // The smallest float32 step above 0 keeps the logarithm of an unused code finite.
+  return add(reduceSum(multiply(mean, log(add(mean, 1e-8)))), Math.log(logits.shape[1] ?? 1));
+}
+
 function inputPixels(scope: Parameters<LossFunction>[0]['scope'], configuration: DvaeConfiguration, batch: number): Tensor {
   return scope.input('pixels', [batch, 3, configuration.imageSize, configuration.imageSize]);
 }
@@ -71,9 +85,12 @@ export function dvaeTrainingLoss(configuration: DvaeConfiguration, batch: number
     const reconstruction = negativeLogLikelihood(mapped, maps, schedules.minimumLogScale);
     const kl = klToUniform(logits);
     const klWeight = scheduleTensor(schedules.klWeight, step);
+    const elb = add(reconstruction, multiply(multiply(kl, klWeight), klScale(configuration)));
+    const { usageWeight = 0 } = schedules;
+    const usage = usageDivergence(logits);
     return {
-      loss: add(reconstruction, multiply(multiply(kl, klWeight), klScale(configuration))),
-      metrics: { reconstruction, kl, temperature, klWeight, squaredError: reduceMean(square(subtract(pixelsFromMaps(maps), pixels))) },
+      loss: usageWeight === 0 ? elb : add(elb, multiply(usage, usageWeight)),
+      metrics: { reconstruction, kl, usage, temperature, klWeight, squaredError: reduceMean(square(subtract(pixelsFromMaps(maps), pixels))) },
     };
   };
 }

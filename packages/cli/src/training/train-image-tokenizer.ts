@@ -31,6 +31,8 @@ export interface ImageTokenizerRecipe {
   readonly klWeight: Schedule;
   /** Smallest ln b of the likelihood; see `DvaeObjective`. */
   readonly minimumLogScale?: number;
+  /** Weight of the codebook's even use. */
+  readonly usageWeight?: number;
   readonly weightDecay: number;
   readonly clipNorm: number;
   readonly ema: number;

@@ -1,10 +1,10 @@
-import { type CompositeName, int32Array, type OperationAttributes, type OperationName, type PrimitiveName, sizeOf, type TensorType } from '@tesserae/core';
+import { type CompositeName, float32Array, int32Array, type OperationAttributes, type OperationName, type PrimitiveName, sameShape, sizeOf, type TensorType, valueOverNothing } from '@tesserae/core';
 import { onnxTypes } from '../protobuf.js';
 import { convAttributes, lowerFilterGradient, lowerInputGradient } from './convolution.js';
 import { type Emitter, float, integer, integers, onnxTypeOf, text } from './emitter.js';
 
 /** Composites that reach ONNX whole. GELU is left open: ONNX Runtime fuses it by itself, and training shares its parts. */
-export const claimedComposites = ['softmax', 'logSoftmax', 'layerNorm', 'maxPool2d', 'conv2dInputGradient', 'conv2dFilterGradient'] as const satisfies readonly CompositeName[];
+export const claimedComposites = ['softmax', 'logSoftmax', 'layerNorm', 'maxPool2d', 'sumPool2d', 'upsampleNearest2d', 'conv2dInputGradient', 'conv2dFilterGradient'] as const satisfies readonly CompositeName[];
 
 export type LoweredName = Exclude<PrimitiveName, 'input' | 'state' | 'constant' | 'loop' | 'loopResult'> | (typeof claimedComposites)[number];
 
@@ -34,6 +34,26 @@ function shapeAt(call: { readonly inputTypes: readonly TensorType[] }, index: nu
   return call.inputTypes[index]?.shape ?? [];
 }
 
+/**
+ * An operator that broadcasts. ONNX Runtime finds its inner loop from the last axes back; where those have length one it goes
+ * element by element, sixty times slower (a filter [out, in, 1, 1] times a scalar): such axes are taken off for the operator.
+ */
+const broadcasting =
+  (type: string): Lowering<unknown> =>
+  (call) => {
+    const { emitter, inputs, inputTypes } = call;
+    const { shape } = call.type;
+    let ones = 0;
+    while (ones < shape.length && shape[shape.length - 1 - ones] === 1) ones += 1;
+    const alike = inputTypes.every((input) => sameShape(input.shape, shape));
+    if (ones === 0 || ones === shape.length || alike) return emitter.emit(type, inputs);
+    const cut = inputs.map((input, index) => {
+      const own = shapeAt(call, index);
+      return own.length === 0 ? input : emitter.emit('Reshape', [input, emitter.integers(own.slice(0, Math.max(0, own.length - ones)))]);
+    });
+    return emitter.emit('Reshape', [emitter.emit(type, cut), emitter.integers(shape)]);
+  };
+
 /** Some ONNX operators have no bool version: go through int32. */
 const throughInt32 =
   (lower: Lowering<unknown>, boolInputs: readonly number[]): Lowering<unknown> =>
@@ -48,21 +68,12 @@ function lowerEmpty(operation: LoweredName, call: LoweringCall<unknown>): string
   const { emitter, type, inputTypes } = call;
   if (sizeOf(type.shape) === 0) return emitter.fill(type.shape, type.dtype, 0);
   if (!inputTypes.some(({ shape }) => sizeOf(shape) === 0)) return undefined;
-  switch (operation) {
-    case 'concat': {
-      const kept = call.inputs.filter((_, index) => sizeOf(shapeAt(call, index)) > 0);
-      const [only] = kept;
-      return kept.length === 1 && only !== undefined
-        ? emitter.emit('Identity', [only])
-        : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
-    }
-    case 'reduceMax':
-      return emitter.fill(type.shape, type.dtype, type.dtype === 'int32' ? -2147483648 : Number.NEGATIVE_INFINITY);
-    case 'pad':
-      return emitter.fill(type.shape, type.dtype, (call.attributes as OperationAttributes['pad']).value);
-    default:
-      return emitter.fill(type.shape, type.dtype, 0);
+  if (operation === 'concat') {
+    const kept = call.inputs.filter((_, index) => sizeOf(shapeAt(call, index)) > 0);
+    const [only] = kept;
+    return kept.length === 1 && only !== undefined ? emitter.emit('Identity', [only]) : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
   }
+  return emitter.fill(type.shape, type.dtype, valueOverNothing({ operation, attributes: call.attributes } as Parameters<typeof valueOverNothing>[0], type.dtype));
 }
 
 /** Every primitive and claimed composite as ONNX operators. Exhaustive at compile time. */
@@ -93,19 +104,19 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   logicalNot: simple('Not'),
   stopGradient: simple('Identity'),
   cast: (call) => call.emitter.emit('Cast', [at(call, 0)], { to: integer(onnxTypes[onnxTypeOf[call.attributes.dtype]]) }),
-  add: simple('Add'),
-  subtract: simple('Sub'),
-  multiply: simple('Mul'),
-  divide: simple('Div'),
-  maximum: simple('Max'),
-  minimum: simple('Min'),
-  power: simple('Pow'),
-  equal: simple('Equal'),
-  less: simple('Less'),
-  lessOrEqual: simple('LessOrEqual'),
-  logicalAnd: simple('And'),
-  logicalOr: simple('Or'),
-  where: throughInt32(simple('Where'), [1, 2]),
+  add: broadcasting('Add'),
+  subtract: broadcasting('Sub'),
+  multiply: broadcasting('Mul'),
+  divide: broadcasting('Div'),
+  maximum: broadcasting('Max'),
+  minimum: broadcasting('Min'),
+  power: broadcasting('Pow'),
+  equal: broadcasting('Equal'),
+  less: broadcasting('Less'),
+  lessOrEqual: broadcasting('LessOrEqual'),
+  logicalAnd: broadcasting('And'),
+  logicalOr: broadcasting('Or'),
+  where: throughInt32(broadcasting('Where'), [1, 2]),
   reduceSum: ({ emitter, inputs, attributes: { axes, keepDimensions } }) =>
     emitter.emit('ReduceSum', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
   reduceMax: ({ emitter, inputs, attributes: { axes, keepDimensions } }) =>
@@ -163,6 +174,16 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
   layerNorm: ({ emitter, inputs, attributes: { epsilon } }) => emitter.emit('LayerNormalization', inputs, { axis: integer(-1), epsilon: float(epsilon) }),
   maxPool2d: ({ emitter, inputs, attributes: { size } }) => emitter.emit('MaxPool', inputs, { kernel_shape: integers([size, size]), strides: integers([size, size]) }),
+  sumPool2d: ({ emitter, inputs, attributes: { size } }) => {
+    const average = emitter.emit('AveragePool', inputs, { kernel_shape: integers([size, size]), strides: integers([size, size]) });
+    return emitter.emit('Mul', [average, emitter.fill([], 'float32', size * size)]);
+  },
+  upsampleNearest2d: ({ emitter, inputs, attributes: { factor } }) =>
+    emitter.emit('Resize', [...inputs, '', emitter.array(float32Array([4], [1, 1, factor, factor]))], {
+      mode: text('nearest'),
+      nearest_mode: text('floor'),
+      coordinate_transformation_mode: text('asymmetric'),
+    }),
   conv2dInputGradient: (call) => lowerInputGradient(call.emitter, [at(call, 0), at(call, 1)], call.attributes, shapeAt(call, 0), shapeAt(call, 1)),
   conv2dFilterGradient: (call) => lowerFilterGradient(call.emitter, [at(call, 0), at(call, 1)], call.attributes, shapeAt(call, 1)),
 };

@@ -1,5 +1,5 @@
-import type { CompositeName, Tensor } from '../graph/index.js';
-import { cast, divide, equal, exp, expandDimensions, less, multiply, oneHot, reduceSum, reshape, softmax, subtract, where } from '../ops/index.js';
+import type { CompositeName } from '../graph/index.js';
+import { cast, divide, equal, exp, expandDimensions, less, multiply, oneHot, reduceSum, softmax, subtract, sumPool2d, upsampleNearest2d, where } from '../ops/index.js';
 import { type GradientRule, inputOf } from './rule.js';
 
 const last = { axes: [-1], keepDimensions: true } as const;
@@ -28,16 +28,14 @@ export const compositeRules: { readonly [C in CompositeName]: GradientRule<C> | 
   },
   oneHot: () => [],
   maxPool2d: (context) => {
-    // Equal maxima of a window share its gradient evenly.
-    const x = inputOf(context, 0);
+    // Equal maxima of a window share its gradient evenly. Spread to full size first: engines are slow at broadcasting
+    // along axes of two elements.
     const { size } = context.attributes;
-    const [batch = 0, channels = 0, height = 0, width = 0] = context.output.shape;
-    const perWindow = (value: Tensor): Tensor => reshape(value, [batch, channels, height, 1, width, 1]);
-    const chosen = cast(equal(reshape(x, [batch, channels, height, size, width, size]), perWindow(context.output)), 'float32');
-    const count = reduceSum(chosen, { axes: [3, 5], keepDimensions: true });
-    return [reshape(multiply(chosen, divide(perWindow(context.gradient), count)), x.shape)];
+    const chosen = cast(equal(inputOf(context, 0), upsampleNearest2d(context.output, size)), 'float32');
+    return [multiply(chosen, upsampleNearest2d(divide(context.gradient, sumPool2d(chosen, size)), size))];
   },
-  upsampleNearest2d: 'decompose',
+  sumPool2d: (context) => [upsampleNearest2d(context.gradient, context.attributes.size)],
+  upsampleNearest2d: (context) => [sumPool2d(context.gradient, context.attributes.factor)],
   conv2dInputGradient: 'decompose',
   conv2dFilterGradient: 'decompose',
 };

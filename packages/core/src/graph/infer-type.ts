@@ -64,6 +64,18 @@ const bool: readonly DType[] = ['bool'];
 const leaf: TypeRule<unknown> = (inputs) => at(inputs, 0, 'leaf');
 const sameAsFirst: TypeRule<unknown> = (inputs) => expect(at(inputs, 0, 'composite'), float, 'composite');
 
+/** Non-overlapping windows of `[batch, channels, height, width]`. */
+const pooledType =
+  (operation: 'maxPool2d' | 'sumPool2d'): TypeRule<{ readonly size: number }> =>
+  (inputs, { size }) => {
+    const x = expect(at(inputs, 0, operation), float, operation);
+    const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+    if (x.shape.length !== 4 || height % size !== 0 || width % size !== 0) {
+      fail(operation, `${formatShape(x.shape)} does not divide into ${size}×${size} windows.`, `Use a height and width that are multiples of ${size}.`);
+    }
+    return { shape: [batch, channels, height / size, width / size], dtype: x.dtype };
+  };
+
 /** Type rules: what comes out of each operation, or a typed error. Exhaustive: a new operation without a rule does not compile. */
 export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttributes[O]> } = {
   input: leaf,
@@ -274,14 +286,8 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
     return { shape: labels, dtype: 'float32' };
   },
   oneHot: (inputs, { depth }) => ({ shape: [...expect(at(inputs, 0, 'oneHot'), ['int32'], 'oneHot').shape, depth], dtype: 'float32' }),
-  maxPool2d: (inputs, { size }) => {
-    const x = expect(at(inputs, 0, 'maxPool2d'), float, 'maxPool2d');
-    const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-    if (x.shape.length !== 4 || height % size !== 0 || width % size !== 0) {
-      fail('maxPool2d', `${formatShape(x.shape)} does not divide into ${size}×${size} windows.`, `Use a height and width that are multiples of ${size}.`);
-    }
-    return { shape: [batch, channels, height / size, width / size], dtype: x.dtype };
-  },
+  maxPool2d: pooledType('maxPool2d'),
+  sumPool2d: pooledType('sumPool2d'),
   upsampleNearest2d: (inputs, { factor }) => {
     const x = expect(at(inputs, 0, 'upsampleNearest2d'), float, 'upsampleNearest2d');
     const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;

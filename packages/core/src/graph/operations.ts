@@ -132,6 +132,8 @@ export interface CompositeAttributes {
   readonly oneHot: { readonly depth: number };
   /** Non-overlapping windows of size×size; height and width must divide. */
   readonly maxPool2d: { readonly size: number };
+  /** The sum of each size×size window; height and width must divide. What the gradients of the other two are made of. */
+  readonly sumPool2d: { readonly size: number };
   readonly upsampleNearest2d: { readonly factor: number };
   /** (gradient of the output, filter) → gradient of conv2d's input. */
   readonly conv2dInputGradient: Conv2dAttributes & { readonly inputShape: Shape };
@@ -158,6 +160,7 @@ const compositeNames: Readonly<Record<CompositeName, true>> = {
   crossEntropy: true,
   oneHot: true,
   maxPool2d: true,
+  sumPool2d: true,
   upsampleNearest2d: true,
   conv2dInputGradient: true,
   conv2dFilterGradient: true,

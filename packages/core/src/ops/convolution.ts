@@ -34,5 +34,8 @@ export function conv2d(x: Tensor, filter: Tensor, options: Conv2dOptions = {}): 
 /** Largest value of each size×size window. Height and width must be multiples of `size`. */
 export const maxPool2d = (x: Tensor, size = 2): Tensor => apply('maxPool2d', [x], { size });
 
+/** Sum of each size×size window. Height and width must be multiples of `size`. */
+export const sumPool2d = (x: Tensor, size = 2): Tensor => apply('sumPool2d', [x], { size });
+
 /** Every pixel becomes a factor×factor square. */
 export const upsampleNearest2d = (x: Tensor, factor = 2): Tensor => apply('upsampleNearest2d', [x], { factor });

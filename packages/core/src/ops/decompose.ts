@@ -37,6 +37,12 @@ function padOrCut(x: Tensor, [[top, bottom], [left, right]]: Conv2dAttributes['p
   return slice(padded, [0, 0, positive(-top), positive(-left)], [batch, channels, height - positive(-top) - positive(-bottom), width - positive(-left) - positive(-right)]);
 }
 
+/** [batch, channels, height, width] → [batch, channels, height/size, size, width/size, size]. */
+function windows(x: Tensor, size: number): Tensor {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  return reshape(x, [batch, channels, height / size, size, width / size, size]);
+}
+
 function conv2dInputGradient(gradient: Tensor, filter: Tensor, attributes: CompositeAttributes['conv2dInputGradient']): Tensor {
   const { strides, padding, dilations, inputShape } = attributes;
   const spread = dilate(gradient, strides);
@@ -140,11 +146,8 @@ export const decompositions: { readonly [C in CompositeName]: Decomposition<C> }
     const column = expandDimensions(indices, -1);
     return classes === undefined ? cast(broadcastTo(column, [...indices.shape, 0]), 'float32') : cast(equal(column, classes), 'float32');
   },
-  maxPool2d: (inputs, { size }) => {
-    const x = input(inputs, 0);
-    const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-    return reduceMax(reshape(x, [batch, channels, height / size, size, width / size, size]), { axes: [3, 5] });
-  },
+  maxPool2d: (inputs, { size }) => reduceMax(windows(input(inputs, 0), size), { axes: [3, 5] }),
+  sumPool2d: (inputs, { size }) => reduceSum(windows(input(inputs, 0), size), { axes: [3, 5] }),
   upsampleNearest2d: (inputs, { factor }) => {
     const x = input(inputs, 0);
     const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;

@@ -374,6 +374,7 @@ function linearCases(): ConformanceCase[] {
       );
     }),
     ...withGradients('maxPool2d: 2', [{ shape: [2, 2, 4, 6], from: coarse }], (inputs) => ops.maxPool2d(at(inputs, 0))),
+    ...withGradients('sumPool2d: 2', [{ shape: [2, 2, 4, 6] }], (inputs) => ops.sumPool2d(at(inputs, 0))),
     ...withGradients('upsampleNearest2d: 3', [{ shape: [1, 2, 2, 3] }], (inputs) => ops.upsampleNearest2d(at(inputs, 0), 3)),
   ];
 }

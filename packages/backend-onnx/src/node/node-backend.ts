@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type Backend, TesseraeError } from '@tesserae/core';
 import { createOnnxBackend } from '../backend.js';
 import type { OnnxRuntime } from '../runtime.js';
@@ -6,7 +7,7 @@ import { mapFiles } from './map-files.js';
 export interface NodeOnnxBackendOptions {
   /** Default `cpu`; `webgpu` runs on Dawn, which onnxruntime-node brings; `cuda` needs its own libraries. */
   readonly device?: 'cpu' | 'webgpu' | 'cuda';
-  /** Threads inside one operator. Default: one a core. */
+  /** Threads inside one operator. Default: one a core that this process may use; ONNX Runtime's own guess is one in many virtual machines. */
   readonly threads?: number;
   /**
    * Map large weights out of their safetensors file instead of copying them: opens in milliseconds and shares memory
@@ -31,13 +32,13 @@ async function loadRuntime(): Promise<OnnxRuntime> {
 
 /** ONNX Runtime in Node. @throws TesseraeError `missing-dependency` when onnxruntime-node is not installed. */
 export async function createNodeOnnxBackend(options: NodeOnnxBackendOptions = {}): Promise<Backend> {
-  const { device = 'cpu', threads, memoryMap = false } = options;
+  const { device = 'cpu', threads = availableParallelism(), memoryMap = false } = options;
   const runtime = options.runtime ?? (await loadRuntime());
   const version = runtime.env?.versions?.node ?? runtime.env?.versions?.common ?? '';
   return createOnnxBackend({
     runtime,
     device,
-    ...(threads === undefined ? {} : { threads }),
+    threads,
     ...(memoryMap ? { mapped: mapFiles(runtime) } : {}),
     description: `onnx: ONNX Runtime ${version} on ${device}${memoryMap ? ', weights mapped' : ''}`,
   });

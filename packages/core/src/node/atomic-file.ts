@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TesseraeError } from '../errors/index.js';
@@ -30,7 +31,8 @@ export async function writeFileAtomically(
   options: { readonly flush?: boolean } = {},
 ): Promise<void> {
   const pieces = typeof content === 'string' ? [new TextEncoder().encode(content)] : content instanceof Uint8Array ? [content] : content;
-  const temporary = `${path}.${process.pid}.tmp`;
+  // A name of its own: two writers of one file, in this process or another, must not share it.
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
     const handle = await openFile(temporary);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { WeightSource } from '../backend/index.js';
 import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
-import { encodeSafetensors, type ModelIndex, type ModelPart, parseModelIndex } from '../weights/index.js';
+import { type EncodeSafetensorsOptions, encodeSafetensors, type ModelIndex, type ModelPart, parseModelIndex } from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
 import { fileExists, missingFile, openSafetensorsFile } from './safetensors-file.js';
 
@@ -38,7 +38,7 @@ export async function readJsonFile(path: string): Promise<unknown> {
 export interface ModelPartContent {
   readonly folder: string;
   readonly files: Readonly<Record<string, unknown>>;
-  readonly weights?: { readonly arrays: ReadonlyMap<string, HostArray>; readonly metadata?: Readonly<Record<string, string>> };
+  readonly weights?: { readonly arrays: ReadonlyMap<string, HostArray>; readonly metadata?: Readonly<Record<string, string>> } & EncodeSafetensorsOptions;
 }
 
 async function readIndex(folder: string): Promise<ModelIndex> {
@@ -63,7 +63,7 @@ export async function writeModelParts(folder: string, parts: Readonly<Record<str
       await writeFileAtomically(join(folder, part.folder, file), pieces);
     };
     for (const [file, content] of Object.entries(part.files)) await write(file, [new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`)]);
-    if (part.weights !== undefined) await write('model.safetensors', encodeSafetensors(part.weights.arrays, part.weights.metadata));
+    if (part.weights !== undefined) await write('model.safetensors', encodeSafetensors(part.weights.arrays, part.weights.metadata, part.weights));
     written[name] = { folder: part.folder, sha256: hashes };
   }
   const index: ModelIndex = { formatVersion: 1, parts: written, provenance: { ...before?.provenance, ...provenance } };

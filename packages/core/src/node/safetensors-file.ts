@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { WeightSource } from '../backend/index.js';
-import { TesseraeError } from '../errors/index.js';
+import { isTesseraeError, TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
 import { decodeSafetensor, encodeSafetensors, parseSafetensorsHeader, type SafetensorsHeader, safetensorsHeaderLength, safetensorsTypes } from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
@@ -33,6 +33,10 @@ async function withFile<T>(path: string, use: (handle: FileHandle, length: numbe
   }
   try {
     return await use(handle, (await handle.stat()).size);
+  } catch (cause) {
+    // A folder can be opened but not read; a disk can fail in the middle.
+    if (isTesseraeError(cause)) throw cause;
+    return missingFile(path, cause);
   } finally {
     await handle.close();
   }

@@ -1,6 +1,7 @@
 export { type ModelIndex, type ModelPart, parseModelIndex } from './model-folder.js';
 export {
   decodeSafetensor,
+  type EncodeSafetensorsOptions,
   encodeSafetensors,
   parseSafetensorsHeader,
   type SafetensorsDType,

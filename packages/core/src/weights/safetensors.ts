@@ -1,6 +1,7 @@
 import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
 import { type Shape, sizeOf } from '../tensor/index.js';
+import { halfToNumber, numberToHalf } from './half-precision.js';
 
 /** Element types of the format that we meet, and their bytes. */
 const elementBytes = { BOOL: 1, U8: 1, I8: 1, F16: 2, BF16: 2, I16: 2, I32: 4, F32: 4, I64: 8, F64: 8 } as const;
@@ -88,23 +89,13 @@ export function parseSafetensorsHeader(json: Uint8Array, fileLength: number, fil
   return { entries, metadata };
 }
 
-/** IEEE 754 half → number. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
 /** A tensor's bytes as an array: floats of any width become float32, whole numbers int32, both when they fit. */
 export function decodeSafetensor(entry: SafetensorsEntry, bytes: Uint8Array, file: string): HostArray {
   const { dtype, shape, name } = entry;
   const size = sizeOf(shape);
   if (bytes.length !== entry.byteLength) return corrupt(file, `tensor '${name}' has ${bytes.length} bytes instead of ${entry.byteLength}`);
-  // A copy of its own: aligned, and not holding the rest of the file in memory.
-  const own = bytes.slice();
+  // A copy of its own: aligned, and not holding the rest of the file in memory. Not `slice`, which does not copy Node's buffers.
+  const own = new Uint8Array(bytes);
   const view = new DataView(own.buffer);
   const floats = (read: (index: number) => number): HostArray => ({ dtype: 'float32', shape, data: Float32Array.from({ length: size }, (_, index) => read(index)) });
   const integers = (read: (index: number) => number): HostArray => ({ dtype: 'int32', shape, data: Int32Array.from({ length: size }, (_, index) => read(index)) });
@@ -141,22 +132,54 @@ export function decodeSafetensor(entry: SafetensorsEntry, bytes: Uint8Array, fil
   }
 }
 
-const writtenTypes = { float32: 'F32', int32: 'I32', bool: 'BOOL' } as const;
+export interface EncodeSafetensorsOptions {
+  /** How float32 arrays are stored. `float16` halves the file; it is rounded to nearest, and cannot be mapped by engines. Default float32. */
+  readonly floats?: 'float32' | 'float16';
+}
+
+interface StoredTensor {
+  readonly dtype: SafetensorsDType;
+  readonly bytes: Uint8Array;
+}
+
+function stored(name: string, { dtype, data }: HostArray, floats: 'float32' | 'float16'): StoredTensor {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (dtype === 'int32') return { dtype: 'I32', bytes };
+  if (dtype === 'bool') return { dtype: 'BOOL', bytes };
+  if (floats === 'float32') return { dtype: 'F32', bytes };
+  const half = new Uint8Array(data.length * 2);
+  const view = new DataView(half.buffer);
+  data.forEach((value, index) => {
+    const bits = numberToHalf(value);
+    if (Number.isFinite(value) && !Number.isFinite(halfToNumber(bits))) {
+      throw new TesseraeError('numerical-failure', `'${name}' holds ${value}, which is beyond half precision (65504).`, {
+        remedy: 'Store the weights as float32.',
+        details: { name, value },
+      });
+    }
+    view.setUint16(index * 2, bits, true);
+  });
+  return { dtype: 'F16', bytes: half };
+}
 
 /**
  * Arrays as the bytes of a safetensors file, in pieces to be written one after another. The data begins at a multiple of
- * 64 bytes and every tensor at a multiple of 8, so that engines can map them in place.
+ * 64 bytes and every tensor at a multiple of its element's size, so that engines can map them in place.
+ * @throws TesseraeError `numerical-failure` for a weight that half precision cannot hold.
  */
-export function encodeSafetensors(arrays: ReadonlyMap<string, HostArray>, metadata: Readonly<Record<string, string>> = {}): Uint8Array[] {
+export function encodeSafetensors(arrays: ReadonlyMap<string, HostArray>, metadata: Readonly<Record<string, string>> = {}, options: EncodeSafetensorsOptions = {}): Uint8Array[] {
+  const { floats = 'float32' } = options;
   const header: Record<string, unknown> = Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
   const pieces: Uint8Array[] = [];
   let offset = 0;
   // Wide elements first: then no padding is needed between tensors, which some readers refuse.
-  const ordered = [...arrays].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
-  for (const [name, { dtype, shape, data }] of ordered) {
-    header[name] = { dtype: writtenTypes[dtype], shape, data_offsets: [offset, offset + data.byteLength] };
-    pieces.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    offset += data.byteLength;
+  const ordered = Array.from(arrays, ([name, array]) => ({ name, shape: array.shape, ...stored(name, array, floats) })).sort(
+    (a, b) => elementBytes[b.dtype] - elementBytes[a.dtype],
+  );
+  for (const { name, shape, dtype, bytes } of ordered) {
+    header[name] = { dtype, shape, data_offsets: [offset, offset + bytes.length] };
+    pieces.push(bytes);
+    offset += bytes.length;
   }
   const text = JSON.stringify(header);
   const json = new TextEncoder().encode(text);

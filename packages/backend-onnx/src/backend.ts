@@ -4,10 +4,12 @@ import {
   type CompositeName,
   checkBindings,
   checkInputs,
+  checkWeights,
   type Graph,
   type HostArray,
   leavesOf,
   type NamedType,
+  ownStore,
   prepareGraph,
   type StateStore,
   sizeOf,
@@ -22,9 +24,9 @@ import { type OnnxRuntime, toHostArray, toRuntimeTensor } from './runtime.js';
 
 /** Opens a session over a model whose large constants lie in files: only where there is a file system. */
 export interface MappedSessions {
-  /** The name a file gets as external data. */
-  reference(path: string): string;
-  open(model: Uint8Array, paths: readonly string[], options: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  /** What files are called as external data, below which folder; undefined when they share none. */
+  locate(paths: readonly string[]): { readonly folder: string; readonly names: ReadonlyMap<string, string> } | undefined;
+  open(model: Uint8Array, folder: string, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
 }
 
 export interface OnnxBackendOptions {
@@ -47,14 +49,18 @@ const largestModel = 2 ** 31 - (1 << 20);
 
 async function bindConstants(graph: Graph, weights: WeightSource | undefined, mapped: MappedSessions | undefined) {
   const contents = new Map<string, OnnxInitializer['content']>();
-  const paths = new Set<string>();
+  const leaves = leavesOf(graph, 'constant').map((leaf) => {
+    const size = sizeOf(leaf.shape) * bytesPerElement[leaf.dtype];
+    const location = mapped === undefined || size < smallestMapped ? undefined : weights?.location?.(leaf.name);
+    return { name: leaf.name, location: location?.byteLength === size ? location : undefined };
+  });
+  const paths = new Set(leaves.flatMap(({ location }) => (location === undefined ? [] : [location.path])));
+  const files = paths.size === 0 ? undefined : mapped?.locate([...paths]);
   let total = 0;
-  for (const { name, shape, dtype } of leavesOf(graph, 'constant')) {
-    const size = sizeOf(shape) * bytesPerElement[dtype];
-    const location = mapped === undefined || size < smallestMapped ? undefined : weights?.location?.(name);
-    if (location !== undefined && mapped !== undefined && location.byteLength === size) {
-      paths.add(location.path);
-      contents.set(name, { file: mapped.reference(location.path), byteOffset: location.byteOffset, byteLength: location.byteLength });
+  for (const { name, location } of leaves) {
+    const file = location === undefined ? undefined : files?.names.get(location.path);
+    if (location !== undefined && file !== undefined) {
+      contents.set(name, { file, byteOffset: location.byteOffset, byteLength: location.byteLength });
       continue;
     }
     const array = await weights?.read(name);
@@ -67,12 +73,16 @@ async function bindConstants(graph: Graph, weights: WeightSource | undefined, ma
       remedy: 'Open them from a safetensors file in Node, so that they can be mapped.',
     });
   }
-  return { contents, paths: [...paths] };
+  return { contents, folder: files?.folder };
 }
 
-/** A graph as the bytes of an ONNX model with its weights inside. */
+/**
+ * A graph as the bytes of an ONNX model with its weights inside. Inputs and results go by their own names (a result that
+ * is called like an input by `result:name`); state is read from the inputs `state:name` and given as the results
+ * `update:name`, for the caller to pass on. `contrib` allows ONNX Runtime's own operators beside the standard's.
+ */
 export async function toOnnxModel(graph: Graph, weights?: WeightSource, options: { readonly contrib?: boolean } = {}): Promise<Uint8Array> {
-  checkBindings(graph, weights === undefined ? {} : { weights, ...(leavesOf(graph, 'state').length > 0 ? {} : {}) });
+  checkWeights(graph, weights);
   const prepared = prepareGraph(graph, { composites: new Set(claimedComposites) });
   const { contents } = await bindConstants(prepared, weights, undefined);
   return encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib: options.contrib ?? false }));
@@ -94,8 +104,9 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
     async compile(graph, compileOptions = {}) {
       compileOptions.signal?.throwIfAborted();
       const { weights, state } = checkBindings(graph, compileOptions);
+      const store = ownStore(stores, state);
       const prepared = prepareGraph(graph, { composites });
-      const { contents, paths } = await bindConstants(prepared, weights, mapped);
+      const { contents, folder } = await bindConstants(prepared, weights, mapped);
       const model = encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib }));
       const settings: InferenceSession.SessionOptions = {
         executionProviders: [device],
@@ -106,14 +117,13 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
       };
       let session: InferenceSession | undefined;
       try {
-        session = paths.length > 0 && mapped !== undefined ? await mapped.open(model, paths, settings) : await runtime.InferenceSession.create(model, settings);
+        session = folder !== undefined && mapped !== undefined ? await mapped.open(model, folder, settings) : await runtime.InferenceSession.create(model, settings);
       } catch (cause) {
         throw new TesseraeError('backend-failure', `ONNX Runtime refused graph '${graph.name}' on ${device}: ${cause instanceof Error ? cause.message : String(cause)}.`, {
           remedy: 'Try device cpu; if that fails too, report the message.',
           cause,
         });
       }
-      const store = state === undefined ? undefined : stores.get(state);
       const stateLeaves = leavesOf(prepared, 'state').map(({ name }) => name);
       const inputLeaves = new Set(leavesOf(prepared, 'input').map(({ name }) => name));
       return {

@@ -130,8 +130,13 @@ function graphProto(graph: OnnxGraph): Bytes {
   ]);
 }
 
-/** A whole model: opset 20 of ai.onnx and version 1 of ONNX Runtime's own operators. */
+/** Whether any operator, in loop bodies too, is ONNX Runtime's own. */
+function usesContrib({ nodes }: OnnxGraph): boolean {
+  return nodes.some(({ domain, attributes }) => domain === 'com.microsoft' || Object.values(attributes).some(({ kind, value }) => kind === 'graph' && usesContrib(value)));
+}
+
+/** A whole model: opset 20 of ai.onnx and, only where it is used, version 1 of ONNX Runtime's own operators. */
 export function encodeModel(graph: OnnxGraph): Bytes {
   const opset = (domain: string, version: number): Bytes => bytes(8, join([text(1, domain), integer(2, version)]));
-  return join([integer(1, 9), text(2, 'tesserae'), bytes(7, graphProto(graph)), opset('', 20), opset('com.microsoft', 1)]);
+  return join([integer(1, 9), text(2, 'tesserae'), bytes(7, graphProto(graph)), opset('', 20), ...(usesContrib(graph) ? [opset('com.microsoft', 1)] : [])]);
 }

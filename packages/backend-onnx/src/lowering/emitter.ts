@@ -33,14 +33,16 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-export function createEmitter(initializers: OnnxInitializer[], contrib: boolean): Emitter {
+/** `taken` are names of inputs and results, which users chose. */
+export function createEmitter(initializers: OnnxInitializer[], contrib: boolean, taken: ReadonlySet<string>): Emitter {
   let count = 0;
   const known = new Map<string, string>();
   const create = (): Emitter => {
     const nodes: OnnxNode[] = [];
     const name = (hint: string): string => {
       count += 1;
-      return `${hint}_${count}`;
+      const made = `${hint}_${count}`;
+      return taken.has(made) ? name(hint) : made;
     };
     const add = (type: OnnxType, shape: Shape, data: Uint8Array, key?: string): string => {
       const existing = key === undefined ? undefined : known.get(key);

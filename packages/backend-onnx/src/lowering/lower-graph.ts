@@ -85,7 +85,8 @@ export function lowerGraph(graph: Graph, constants: (name: string) => OnnxInitia
     shape,
     content: constants(name),
   }));
-  const emitter = createEmitter(initializers, options.contrib);
+  const inputNames = new Set(leavesOf(graph, 'input').map(({ name }) => name));
+  const emitter = createEmitter(initializers, options.contrib, new Set([...inputNames, ...graph.outputs.map(({ name }) => name)]));
   const names = lowerNodes(emitter, graph, onnxNames.input);
   const outputs: OnnxValue[] = [];
   const result = (name: string, index: number): void => {
@@ -95,8 +96,7 @@ export function lowerGraph(graph: Graph, constants: (name: string) => OnnxInitia
     outputs.push({ name, type: onnxTypeOf[node.dtype], shape: node.shape });
   };
   // A result called like an input would be the same ONNX value.
-  const taken = new Set(leavesOf(graph, 'input').map(({ name }) => name));
-  for (const { name, node } of graph.outputs) result(taken.has(name) ? `result:${name}` : name, node);
+  for (const { name, node } of graph.outputs) result(inputNames.has(name) ? `result:${name}` : name, node);
   for (const { name, node } of graph.updates) result(onnxNames.update(name), node);
   const leaf = (kind: 'input' | 'state'): OnnxValue[] => leavesOf(graph, kind).map(({ name, shape, dtype }) => ({ name: onnxNames[kind](name), type: onnxTypeOf[dtype], shape }));
   return { name: graph.name, nodes: emitter.nodes, inputs: [...leaf('input'), ...leaf('state')], outputs, initializers };

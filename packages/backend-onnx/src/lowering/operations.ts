@@ -1,10 +1,30 @@
-import { type CompositeName, float32Array, int32Array, type OperationAttributes, type OperationName, type PrimitiveName, sameShape, sizeOf, type TensorType, valueOverNothing } from '@tesserae/core';
+import {
+  type CompositeName,
+  float32Array,
+  int32Array,
+  type OperationAttributes,
+  type OperationName,
+  type PrimitiveName,
+  sameShape,
+  sizeOf,
+  type TensorType,
+  valueOverNothing,
+} from '@tesserae/core';
 import { onnxTypes } from '../protobuf.js';
 import { convAttributes, lowerFilterGradient, lowerInputGradient } from './convolution.js';
 import { type Emitter, float, integer, integers, onnxTypeOf, text } from './emitter.js';
 
 /** Composites that reach ONNX whole. GELU is left open: ONNX Runtime fuses it by itself, and training shares its parts. */
-export const claimedComposites = ['softmax', 'logSoftmax', 'layerNorm', 'maxPool2d', 'sumPool2d', 'upsampleNearest2d', 'conv2dInputGradient', 'conv2dFilterGradient'] as const satisfies readonly CompositeName[];
+export const claimedComposites = [
+  'softmax',
+  'logSoftmax',
+  'layerNorm',
+  'maxPool2d',
+  'sumPool2d',
+  'upsampleNearest2d',
+  'conv2dInputGradient',
+  'conv2dFilterGradient',
+] as const satisfies readonly CompositeName[];
 
 export type LoweredName = Exclude<PrimitiveName, 'input' | 'state' | 'constant' | 'loop' | 'loopResult'> | (typeof claimedComposites)[number];
 
@@ -71,7 +91,9 @@ function lowerEmpty(operation: LoweredName, call: LoweringCall<unknown>): string
   if (operation === 'concat') {
     const kept = call.inputs.filter((_, index) => sizeOf(shapeAt(call, index)) > 0);
     const [only] = kept;
-    return kept.length === 1 && only !== undefined ? emitter.emit('Identity', [only]) : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
+    return kept.length === 1 && only !== undefined
+      ? emitter.emit('Identity', [only])
+      : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
   }
   return emitter.fill(type.shape, type.dtype, valueOverNothing({ operation, attributes: call.attributes } as Parameters<typeof valueOverNothing>[0], type.dtype));
 }

@@ -1,34 +1,45 @@
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { relative, sep } from 'node:path';
 import type { MappedSessions } from '../backend.js';
 import type { OnnxRuntime } from '../runtime.js';
 
+/** The innermost folder that holds all files, which are absolute; undefined for files on different drives. */
+function commonFolder(files: readonly string[]): string | undefined {
+  const [first = [], ...rest] = files.map((file) => file.split(sep).slice(0, -1));
+  const parting = first.findIndex((part, depth) => rest.some((parts) => parts[depth] !== part));
+  const shared = parting < 0 ? first : first.slice(0, parting);
+  return shared.length === 0 ? undefined : `${shared.join(sep)}${sep}`;
+}
+
 /**
- * ONNX Runtime maps external data only for a model that is a file, and looks for the data beside it: the model goes to
- * a temporary folder with links to the weights' files, which is removed as soon as the session holds its mappings.
+ * Weights as external data of a model that is in memory. ONNX Runtime maps them where it finds them below the folder it
+ * is told, and refuses files that lie, or link, out of it: links are followed beforehand.
  */
 export function mapFiles(runtime: OnnxRuntime): MappedSessions {
-  const names = new Map<string, string>();
-  const reference = (path: string): string => {
-    const absolute = resolve(path);
-    const known = names.get(absolute) ?? `weights-${names.size}.safetensors`;
-    names.set(absolute, known);
-    return known;
-  };
   return {
-    reference,
-    async open(model, paths, options) {
-      const folder = await mkdtemp(join(tmpdir(), 'tesserae-'));
-      try {
-        for (const path of paths) await symlink(resolve(path), join(folder, reference(path)));
-        const file = join(folder, 'model.onnx');
-        await writeFile(file, model);
-        // Packing would copy every weight, which mapping is there to avoid.
-        return await runtime.InferenceSession.create(file, { ...options, extra: { ...options.extra, session: { disable_prepacking: '1' } } });
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
+    locate(paths) {
+      const files = paths.map((path) => realpathSync(path));
+      const folder = commonFolder(files);
+      if (folder === undefined) return undefined;
+      return {
+        folder,
+        names: new Map(
+          paths.map(
+            (path, index) =>
+              [
+                path,
+                relative(folder, files[index] ?? '')
+                  .split(sep)
+                  .join('/'),
+              ] as const,
+          ),
+        ),
+      };
+    },
+    open(model, folder, options) {
+      // Packing would copy every weight, which mapping is there to avoid.
+      const session = { disable_prepacking: '1', model_external_initializers_file_folder_path: folder };
+      return runtime.InferenceSession.create(model, { ...options, extra: { ...options.extra, session } });
     },
   };
 }

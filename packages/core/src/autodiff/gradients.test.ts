@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { evaluatePrimitives } from '../backend/reference/evaluate.js';
 import { evaluateGraph } from '../backend/reference/index.js';
-import { loop, type Tensor, type TraceScope, trace } from '../graph/index.js';
+import { apply, type Graph, loop, type OperationName, type Tensor, type TraceScope, trace } from '../graph/index.js';
+import { typeRules } from '../graph/infer-type.js';
 import * as ops from '../ops/index.js';
+import { prepareGraph } from '../passes/index.js';
 import { deriveKey, keyFromSeed, normalArray } from '../random/index.js';
 import { float32Array, int32Array, type Shape, sizeOf } from '../tensor/index.js';
 import { gradients } from './index.js';
@@ -101,6 +104,23 @@ const cases: readonly Case[] = [
     [1, 1, 3, 3],
     [1, 1, 1, 2],
   ]),
+  binary(
+    'conv2dInputGradient, stride 2',
+    (gradient, filter) => apply('conv2dInputGradient', [gradient, filter], { ...ops.conv2dAttributes(4, 4, { stride: 2, padding: 1 }), inputShape: [1, 2, 4, 6] }),
+    [
+      [1, 2, 2, 3],
+      [2, 2, 4, 4],
+    ],
+  ),
+  binary(
+    'conv2dFilterGradient, stride 2',
+    (x, gradient) => apply('conv2dFilterGradient', [x, gradient], { ...ops.conv2dAttributes(4, 4, { stride: 2, padding: 1 }), filterShape: [2, 2, 4, 4] }),
+    [
+      [1, 2, 4, 6],
+      [1, 2, 2, 3],
+    ],
+  ),
+  { name: 'sumPool2d', shapes: [[1, 2, 4, 4]], compute: (inputs) => ops.sumPool2d(pick(inputs, 0)) },
   { name: 'maxPool2d and upsampleNearest2d', shapes: [[1, 2, 4, 4]], compute: (inputs) => ops.upsampleNearest2d(ops.maxPool2d(pick(inputs, 0)), 3) },
   { name: 'gather rows, repeated', shapes: [[4, 3]], compute: (inputs, scope) => ops.gather(pick(inputs, 0), scope.literal(int32Array([2, 2], [1, 3, 1, 0]))) },
   { name: 'gather along axis 1', shapes: [[2, 4, 3]], compute: (inputs, scope) => ops.gather(pick(inputs, 0), scope.literal(int32Array([3], [1, 3, 1])), 1) },
@@ -143,18 +163,21 @@ describe('gradients agree with central differences', () => {
     it(name, () => {
       const key = deriveKey(keyFromSeed(7), name);
       // Weighting the results makes every element's gradient differ.
-      const graph = trace(name, (scope) => {
-        const inputs = shapes.map((shape, index) => scope.input(`x${index}`, shape));
-        const value = compute(inputs, scope);
-        const weights = scope.literal(float32Array(value.shape, normalArray(deriveKey(key, 'weights'), sizeOf(value.shape))));
-        const loss = ops.reduceSum(ops.multiply(value, weights));
-        scope.output('loss', loss);
-        gradients(loss, inputs).forEach((gradient, index) => scope.output(`gradient${index}`, gradient));
-      });
+      const build = (differentiate: boolean): Graph =>
+        trace(name, (scope) => {
+          const inputs = shapes.map((shape, index) => scope.input(`x${index}`, shape));
+          const value = compute(inputs, scope);
+          const weights = scope.literal(float32Array(value.shape, normalArray(deriveKey(key, 'weights'), sizeOf(value.shape))));
+          const loss = ops.reduceSum(ops.multiply(value, weights));
+          scope.output('loss', loss);
+          if (differentiate) gradients(loss, inputs).forEach((gradient, index) => scope.output(`gradient${index}`, gradient));
+        });
       const values = shapes.map((shape, input) => normalArray(deriveKey(key, input), sizeOf(shape)).map((value) => prepare(value, input)));
-      const evaluate = (arrays: readonly Float32Array[]) =>
-        evaluateGraph(graph, { inputs: Object.fromEntries(arrays.map((data, index) => [`x${index}`, float32Array(shapes[index] ?? [], data)])) }).outputs;
-      const results = evaluate(values);
+      const evaluate = (graph: Graph, arrays: readonly Float32Array[]) =>
+        evaluatePrimitives(graph, { inputs: Object.fromEntries(arrays.map((data, index) => [`x${index}`, float32Array(shapes[index] ?? [], data)])) }).outputs;
+      const primitives = { composites: new Set<never>() };
+      const results = evaluate(prepareGraph(build(true), primitives), values);
+      const lossOnly = prepareGraph(build(false), primitives);
       values.forEach((data, input) => {
         const analytic = results[`gradient${input}`]?.data ?? [];
         data.forEach((value, element) => {
@@ -163,7 +186,7 @@ describe('gradients agree with central differences', () => {
             const copy = values.map((array) => Float32Array.from(array));
             const target = copy[input];
             if (target !== undefined) target[element] = moved;
-            return evaluate(copy).loss?.data[0] ?? Number.NaN;
+            return evaluate(lossOnly, copy).loss?.data[0] ?? Number.NaN;
           };
           const numeric = (8 * (lossAt(value + step) - lossAt(value - step)) - (lossAt(value + 2 * step) - lossAt(value - 2 * step))) / (12 * step);
           expect(Math.abs(numeric - (analytic[element] ?? Number.NaN)), `input ${input}, element ${element}: ${analytic[element]} against ${numeric}`).toBeLessThan(
@@ -173,6 +196,42 @@ describe('gradients agree with central differences', () => {
       });
     });
   }
+
+  it('for every operation through which a gradient flows', () => {
+    const met = new Set<OperationName>();
+    for (const { name, shapes, compute } of cases) {
+      const graph = trace(name, (scope) => {
+        compute(
+          shapes.map((shape, index) => scope.input(`x${index}`, shape)),
+          scope,
+        );
+      });
+      for (const { operation } of graph.nodes) met.add(operation);
+    }
+    const leaves: readonly OperationName[] = ['input', 'state', 'constant', 'literal', 'iota'];
+    const flat: readonly OperationName[] = ['sign', 'floor', 'logicalNot', 'stopGradient', 'cast', 'equal', 'less', 'lessOrEqual', 'logicalAnd', 'logicalOr', 'argMax', 'oneHot'];
+    const exceptions = new Set([...leaves, ...flat]);
+    expect((Object.keys(typeRules) as OperationName[]).filter((operation) => !exceptions.has(operation) && !met.has(operation))).toEqual([]);
+  });
+
+  it('and is zero through the others', () => {
+    const flat: readonly ((x: Tensor) => Tensor)[] = [
+      (x) => apply('sign', [x], {}),
+      ops.floor,
+      ops.stopGradient,
+      (x) => ops.cast(ops.cast(x, 'int32'), 'float32'),
+      (x) => ops.cast(ops.less(x, 0), 'float32'),
+      (x) => ops.oneHot(ops.argMax(x), 3),
+    ];
+    const graph = trace('flat', (scope) => {
+      const x = scope.input('x', [2, 3]);
+      flat.forEach((compute, index) => {
+        for (const gradient of gradients(ops.reduceSum(compute(x)), [x])) scope.output(`${index}`, gradient);
+      });
+    });
+    const { outputs } = evaluateGraph(graph, { inputs: { x: float32Array([2, 3], [0.5, -1.5, 2, 0, 3.25, -7]) } });
+    expect(Object.values(outputs)).toEqual(flat.map(() => float32Array([2, 3], [0, 0, 0, 0, 0, 0])));
+  });
 
   it('refuses a loss that is no scalar, saying what to do', () => {
     expect(() => trace('bad', (scope) => void gradients(scope.input('x', [2]), []))).toThrow(/not a float32 scalar.*reduceMean/);

@@ -1,6 +1,6 @@
 import { TesseraeError } from '../errors/index.js';
 import { type Graph, leavesOf, type NamedType } from '../graph/index.js';
-import { formatShape, type HostArray, sameShape } from '../tensor/index.js';
+import { formatShape, type HostArray, sameShape, sizeOf } from '../tensor/index.js';
 import type { CompileOptions, StateStore, WeightSource } from './backend.js';
 
 /** @throws TesseraeError for an input that is missing, unknown, or of another type than the graph's. */
@@ -14,6 +14,12 @@ export function checkInputs(graph: Graph, inputs: Readonly<Record<string, HostAr
     if (!sameShape(given.shape, shape)) {
       throw new TesseraeError('shape-mismatch', `Input '${name}' is ${formatShape(given.shape)}, not ${formatShape(shape)}.`, {
         remedy: 'Graphs have static shapes: pass this one, or trace another.',
+        details: { name },
+      });
+    }
+    if (given.data.length !== sizeOf(shape)) {
+      throw new TesseraeError('shape-mismatch', `Input '${name}' has ${given.data.length} elements, but its shape ${formatShape(shape)} ${sizeOf(shape)}.`, {
+        remedy: 'Pass data whose length is the product of the shape.',
         details: { name },
       });
     }
@@ -49,9 +55,24 @@ export interface Bindings {
   readonly state: StateStore | undefined;
 }
 
+/** Checks that the weights have every constant of the graph, and of its type. @throws TesseraeError `model-incompatible`. */
+export function checkWeights(graph: Graph, weights: WeightSource | undefined): void {
+  checkBound('constant', leavesOf(graph, 'constant'), weights?.types);
+}
+
+/** What a backend keeps for a store that it made. @throws TesseraeError `invalid-argument` for a store of another backend. */
+export function ownStore<T>(stores: WeakMap<StateStore, T>, state: StateStore | undefined): T | undefined {
+  if (state === undefined) return undefined;
+  const own = stores.get(state);
+  if (own === undefined) {
+    throw new TesseraeError('invalid-argument', 'The state store belongs to another backend.', { remedy: 'Create it with the backend that compiles the graph.' });
+  }
+  return own;
+}
+
 /** Checks that weights and state have everything the graph reads. @throws TesseraeError `model-incompatible`. */
 export function checkBindings(graph: Graph, options: CompileOptions): Bindings {
-  checkBound('constant', leavesOf(graph, 'constant'), options.weights?.types);
+  checkWeights(graph, options.weights);
   checkBound('state', leavesOf(graph, 'state'), options.state?.types);
   return { weights: options.weights, state: options.state };
 }

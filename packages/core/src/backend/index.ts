@@ -1,3 +1,3 @@
 export type { Backend, CompileOptions, Program, StateStore, WeightSource } from './backend.js';
-export { type Bindings, checkBindings, checkInputs } from './check-inputs.js';
+export { type Bindings, checkBindings, checkInputs, checkWeights, ownStore } from './check-inputs.js';
 export { type BackendChoice, type BackendOptions, type BackendRegistry, type ResolveBackendOptions, resolveBackend } from './resolve-backend.js';

@@ -68,6 +68,13 @@ function initialPlan(request: ResolvedRequest, text: Int32Array, prior: ImagePri
   };
 }
 
+/** A remark of the pipeline itself: in the result, and as an event. */
+function warn(state: CallState, message: string): void {
+  const warning: GenerateWarning = { source: 'pipeline', message };
+  state.warnings.push(warning);
+  state.emit({ type: 'warning', warning });
+}
+
 /** Puts the parts together. The models stay the caller's: `dispose` ends the plugins only. */
 export function createGenerator(options: GeneratorOptions): Generator {
   const { imageTokenizer, textTokenizer, prior, plugins = [], previewEvery = 0 } = options;
@@ -111,7 +118,7 @@ export function createGenerator(options: GeneratorOptions): Generator {
           .then((pictures) => {
             pictures.forEach((picture, index) => state.emit({ type: 'preview-available', candidate: candidates[index] ?? 0, row, picture }));
           })
-          .catch((cause: unknown) => void state.warnings.push({ source: 'pipeline', message: `a preview failed: ${cause instanceof Error ? cause.message : String(cause)}` }))
+          .catch((cause: unknown) => warn(state, `a preview failed: ${cause instanceof Error ? cause.message : String(cause)}`))
           .finally(() => {
             preview = undefined;
           });
@@ -148,7 +155,7 @@ export function createGenerator(options: GeneratorOptions): Generator {
     const core: GenerateNext = async (inner, change) => {
       const began = performance.now();
       const checked = resolveRequest(inner, () => inner.seed);
-      const text = encodePrompt(checked, textTokenizer, prior, (message) => warnings.push({ source: 'pipeline', message }));
+      const text = encodePrompt(checked, textTokenizer, prior, (message) => warn(state, message));
       const planned = await driver.plan(initialPlan(checked, text, prior), checked, state);
       const plan = checkPlan(change === undefined ? planned : change(planned), prior.grid, checked.candidates, prior.codebookSize);
       const images: GeneratedImage[] = [];

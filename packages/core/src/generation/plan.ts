@@ -34,6 +34,10 @@ export function checkPlan(plan: SequencePlan, priorGrid: Grid, candidates: numbe
     if (wrong !== undefined) fail(`knows the token ${wrong}, which is not in the codebook of ${codebookSize}`, 'Encode with the tokenizer the prior was trained with.');
   }
   const total = plan.branches.reduce((sum, { weight }) => sum + weight, 0);
-  if (plan.branches.length === 0 || Math.abs(total - 1) > 1e-6) fail(`mixes branches with weights that sum to ${total}`, 'Let them sum to 1.');
+  if (plan.branches.length === 0 || !(Math.abs(total - 1) <= 1e-6)) fail(`mixes branches with weights that sum to ${total}`, 'Let them sum to 1.');
+  const { temperature, topK, topP } = plan.sampling;
+  if (!Number.isFinite(temperature) || temperature < 0) fail(`samples with temperature ${temperature}`, 'Use a number from 0 (greedy).');
+  if (topK !== undefined && (!Number.isInteger(topK) || topK < 1)) fail(`samples with topK ${topK}`, 'Use a whole number of at least 1, or leave it out.');
+  if (topP !== undefined && !(topP > 0 && topP <= 1)) fail(`samples with topP ${topP}`, 'Use a number above 0 and up to 1, or leave it out.');
   return plan;
 }

@@ -42,10 +42,17 @@ export function createPluginDriver(plugins: readonly SamplingPlugin[], host: Plu
   let ready: Promise<void> | undefined;
 
   /** Runs a hook; what goes wrong names plugin and hook. Aborts and typed errors that are the user's pass unchanged. */
-  async function guarded<T>(plugin: SamplingPlugin, hook: HookName, signal: AbortSignal | undefined, run: () => T | Promise<T>): Promise<T> {
+  async function guarded<T>(
+    plugin: SamplingPlugin,
+    hook: HookName,
+    signal: AbortSignal | undefined,
+    run: () => T | Promise<T>,
+    isForeign: (cause: unknown) => boolean = () => false,
+  ): Promise<T> {
     try {
       return await run();
     } catch (cause) {
+      if (isForeign(cause)) throw cause;
       if (signal?.aborted || (cause instanceof TesseraeError && cause.code !== 'plugin-failure' && hook !== 'setup')) throw cause;
       if (cause instanceof TesseraeError && cause.code === 'plugin-failure') throw cause;
       throw new TesseraeError('plugin-failure', `Plugin '${plugin.name}' failed in ${hook}: ${cause instanceof Error ? cause.message : String(cause)}.`, {
@@ -93,12 +100,22 @@ export function createPluginDriver(plugins: readonly SamplingPlugin[], host: Plu
       return current;
     },
     wrap(core, state, request) {
+      // What fails below a plugin is not its fault: it goes up as it is.
+      const fromBelow = new Set<unknown>();
       return plugins.reduceRight<GenerateNext>((next, plugin) => {
         if (plugin.wrapGenerate === undefined) return next;
         return (inner, change) => {
           // A change of the plan asked for further out still reaches the innermost call.
-          const through: GenerateNext = (passed, own) => next(passed, own === undefined ? change : change === undefined ? own : (plan) => change(own(plan)));
-          return guarded(plugin, 'wrapGenerate', state.signal, () => plugin.wrapGenerate?.(through, inner, callOf(plugin, request, state)) ?? next(inner, change));
+          const through: GenerateNext = async (passed, own) => {
+            try {
+              return await next(passed, own === undefined ? change : change === undefined ? own : (plan) => change(own(plan)));
+            } catch (cause) {
+              fromBelow.add(cause);
+              throw cause;
+            }
+          };
+          const run = () => plugin.wrapGenerate?.(through, inner, callOf(plugin, request, state)) ?? next(inner, change);
+          return guarded(plugin, 'wrapGenerate', state.signal, run, (cause) => fromBelow.has(cause));
         };
       }, core);
     },

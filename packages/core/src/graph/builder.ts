@@ -3,6 +3,7 @@ import type { DType, HostArray, Shape, TensorType } from '../tensor/index.js';
 import { type Graph, type GraphOutput, loopResultTypes, type Node } from './graph.js';
 import { inferType } from './infer-type.js';
 import type { OperationAttributes, OperationName } from './operations.js';
+import { attributeText } from './print.js';
 
 /** A value that is being traced: a node of a graph under construction. Only shape and dtype are known. */
 export interface Tensor extends TensorType {
@@ -36,7 +37,7 @@ function internKey(operation: OperationName, inputs: readonly number[], attribut
     const { array } = attributes;
     return array.data.length > 16 ? undefined : `literal|${array.dtype}|${array.shape}|${Array.from(array.data, (value) => (Object.is(value, -0) ? '-0' : value))}`;
   }
-  return `${operation}|${inputs}|${JSON.stringify(attributes)}|${type.shape}|${type.dtype}`;
+  return `${operation}|${inputs}|${attributeText(attributes)}|${type.shape}|${type.dtype}`;
 }
 
 export function createGraphBuilder(parent?: GraphBuilder): BodyBuilder {

@@ -41,6 +41,9 @@ const binary =
     return { shape: broadcastShapes(a.shape, b.shape, operation), dtype: result ?? a.dtype };
   };
 
+/** The shape of a float input. */
+const shapeAt = (inputs: readonly TensorType[], index: number, operation: string): Shape => expect(at(inputs, index, operation), float, operation).shape;
+
 function reduced(shape: Shape, axes: readonly number[], keepDimensions: boolean, operation: string): Shape {
   const removed = new Set(axes.map((axis) => normaliseAxis(axis, shape.length, operation)));
   return keepDimensions ? shape.map((size, axis) => (removed.has(axis) ? 1 : size)) : shape.filter((_, axis) => !removed.has(axis));
@@ -62,7 +65,24 @@ const any: readonly DType[] = ['float32', 'int32', 'bool'];
 const bool: readonly DType[] = ['bool'];
 
 const leaf: TypeRule<unknown> = (inputs) => at(inputs, 0, 'leaf');
-const sameAsFirst: TypeRule<unknown> = (inputs) => expect(at(inputs, 0, 'composite'), float, 'composite');
+
+/** A whole row of sizes: whatever computes them may have divided what does not divide. */
+const isShape = (shape: Shape): boolean => shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+
+/** Of the last axis. */
+const normalised =
+  (operation: string): TypeRule<unknown> =>
+  (inputs) => {
+    const x = expect(at(inputs, 0, operation), float, operation);
+    if (x.shape.length === 0) fail(operation, 'a scalar has no last axis.', 'Give it at least one axis.');
+    return x;
+  };
+
+/** A gain or bias: one number for each of `width`. */
+function expectVector(inputs: readonly TensorType[], index: number, width: number | undefined, operation: string, name: 'gain' | 'bias'): void {
+  const { shape } = expect(at(inputs, index, operation), float, operation);
+  if (shape.length !== 1 || shape[0] !== width) fail(operation, `the ${name} ${formatShape(shape)} is not [${width}].`, `Give one number for each of ${width}.`);
+}
 
 /** Non-overlapping windows of `[batch, channels, height, width]`. */
 const pooledType =
@@ -139,12 +159,12 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
   topValues: (inputs, { count }) => {
     const x = expect(at(inputs, 0, 'topValues'), float, 'topValues');
     const last = x.shape[x.shape.length - 1] ?? 0;
-    if (count < 1 || count > last) fail('topValues', `cannot take ${count} of ${last} values.`, `Ask for 1 to ${last}.`);
+    if (!Number.isInteger(count) || count < 1 || count > last) fail('topValues', `cannot take ${count} of ${last} values.`, `Ask for 1 to ${last}.`);
     return { shape: [...x.shape.slice(0, -1), count], dtype: x.dtype };
   },
   reshape: (inputs, { shape }) => {
     const x = at(inputs, 0, 'reshape');
-    if (sizeOf(x.shape) !== sizeOf(shape)) {
+    if (!isShape(shape) || sizeOf(x.shape) !== sizeOf(shape)) {
       fail('reshape', `${formatShape(x.shape)} has ${sizeOf(x.shape)} elements, ${formatShape(shape)} ${sizeOf(shape)}.`, 'Keep the number of elements.');
     }
     return { shape, dtype: x.dtype };
@@ -172,7 +192,7 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
       const start = starts[axis] ?? 0;
       const size = sizes[axis] ?? 0;
       const stride = strides[axis] ?? 1;
-      if (stride < 1 || start < 0 || size < 0 || (size > 0 && start + (size - 1) * stride >= length)) {
+      if (!isShape([start, size, stride]) || stride < 1 || (size > 0 && start + (size - 1) * stride >= length)) {
         fail('slice', `${size} elements from ${start} by ${stride} leave axis ${axis} of ${formatShape(x.shape)}.`, 'Stay inside the tensor.');
       }
     });
@@ -254,28 +274,45 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
     return { shape: [0], dtype: 'int32' };
   },
   loopResult: leaf,
-  softmax: sameAsFirst,
-  logSoftmax: sameAsFirst,
-  layerNorm: (inputs) => sameAsFirst(inputs, {}),
-  rmsNorm: (inputs) => sameAsFirst(inputs, {}),
+  softmax: normalised('softmax'),
+  logSoftmax: normalised('logSoftmax'),
+  layerNorm: (inputs) => {
+    const x = normalised('layerNorm')(inputs, {});
+    const width = x.shape[x.shape.length - 1];
+    expectVector(inputs, 1, width, 'layerNorm', 'gain');
+    expectVector(inputs, 2, width, 'layerNorm', 'bias');
+    return x;
+  },
+  rmsNorm: (inputs) => {
+    const x = normalised('rmsNorm')(inputs, {});
+    expectVector(inputs, 1, x.shape[x.shape.length - 1], 'rmsNorm', 'gain');
+    return x;
+  },
   groupNorm: (inputs, { groups }) => {
     const x = expect(at(inputs, 0, 'groupNorm'), float, 'groupNorm');
     if (x.shape.length !== 4 || (x.shape[1] ?? 0) % groups !== 0) {
       fail('groupNorm', `${formatShape(x.shape)} does not split into ${groups} groups of channels.`, 'Use [batch, channels, height, width] with channels a multiple of groups.');
     }
+    expectVector(inputs, 1, x.shape[1], 'groupNorm', 'gain');
+    expectVector(inputs, 2, x.shape[1], 'groupNorm', 'bias');
     return x;
   },
-  relu: sameAsFirst,
-  gelu: (inputs) => sameAsFirst(inputs, {}),
-  silu: sameAsFirst,
+  relu: unary('relu', float),
+  gelu: unary('gelu', float),
+  silu: unary('silu', float),
   attention: (inputs) => {
-    const q = at(inputs, 0, 'attention').shape;
-    const k = at(inputs, 1, 'attention').shape;
-    const v = at(inputs, 2, 'attention').shape;
+    const [q, k, v] = [shapeAt(inputs, 0, 'attention'), shapeAt(inputs, 1, 'attention'), shapeAt(inputs, 2, 'attention')];
     if (q.length < 3 || q[q.length - 1] !== k[k.length - 1] || k[k.length - 2] !== v[v.length - 2]) {
       fail('attention', `queries ${formatShape(q)}, keys ${formatShape(k)} and values ${formatShape(v)} do not fit.`, 'Use […, length, headSize].');
     }
-    return { shape: [...broadcastShapes(q.slice(0, -2), v.slice(0, -2), 'attention'), q[q.length - 2] ?? 0, v[v.length - 1] ?? 0], dtype: 'float32' };
+    const scores = [...broadcastShapes(q.slice(0, -2), k.slice(0, -2), 'attention'), q[q.length - 2] ?? 0, k[k.length - 2] ?? 0];
+    if (inputs.length > 3) {
+      const mask = expect(at(inputs, 3, 'attention'), bool, 'attention').shape;
+      if (!sameShape(broadcastShapes(mask, scores, 'attention'), scores)) {
+        fail('attention', `the mask ${formatShape(mask)} does not broadcast to the scores ${formatShape(scores)}.`, 'Use […, queries, keys].');
+      }
+    }
+    return { shape: [...broadcastShapes(scores.slice(0, -2), v.slice(0, -2), 'attention'), q[q.length - 2] ?? 0, v[v.length - 1] ?? 0], dtype: 'float32' };
   },
   crossEntropy: (inputs) => {
     const logits = expect(at(inputs, 0, 'crossEntropy'), float, 'crossEntropy').shape;
@@ -291,6 +328,9 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
   upsampleNearest2d: (inputs, { factor }) => {
     const x = expect(at(inputs, 0, 'upsampleNearest2d'), float, 'upsampleNearest2d');
     const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+    if (x.shape.length !== 4 || !isShape([factor])) {
+      fail('upsampleNearest2d', `${formatShape(x.shape)} does not grow ${factor} times.`, 'Use [batch, channels, height, width] and a whole factor.');
+    }
     return { shape: [batch, channels, height * factor, width * factor], dtype: x.dtype };
   },
   conv2dInputGradient: (_, { inputShape }) => ({ shape: inputShape, dtype: 'float32' }),

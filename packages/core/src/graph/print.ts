@@ -1,13 +1,23 @@
 import { type Graph, leavesOf, type Node } from './graph.js';
 
+/** A number as text that no other number has: JSON would write −0 as 0, and infinities and NaN as null. */
+function exactText(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+/** An attribute as JSON, but with numbers exact. Also what tells equal nodes from unequal ones. */
+export function attributeText(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => (typeof item === 'number' && (!Number.isFinite(item) || Object.is(item, -0)) ? exactText(item) : item));
+}
+
 function attributesText(node: Node): string {
   const parts = Object.entries(node.attributes).flatMap(([key, value]): string[] => {
     if (key === 'body') return [];
     if (key === 'array') {
       const { data } = value as { readonly data: ArrayLike<number> };
-      return [data.length > 8 ? `${data.length} values` : `[${Array.from(data).join(', ')}]`];
+      return [data.length > 8 ? `${data.length} values` : `[${Array.from(data, exactText).join(', ')}]`];
     }
-    return [`${key}=${JSON.stringify(value)}`];
+    return [`${key}=${attributeText(value)}`];
   });
   return parts.length === 0 ? '' : ` {${parts.join(', ')}}`;
 }
@@ -40,12 +50,14 @@ export function hashGraph(graph: Graph): string {
   };
   const text = printGraph(graph);
   for (let index = 0; index < text.length; index += 1) mix(text.charCodeAt(index));
-  for (const node of graph.nodes) {
-    if (node.operation === 'literal' && node.attributes.array.data.length > 8) {
+  const mixLiterals = ({ nodes }: Graph): void => {
+    for (const node of nodes) {
+      if (node.operation === 'loop') mixLiterals(node.attributes.body);
+      if (node.operation !== 'literal' || node.attributes.array.data.length <= 8) continue;
       const { data } = node.attributes.array;
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      for (const byte of bytes) mix(byte);
+      for (const byte of new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) mix(byte);
     }
-  }
+  };
+  mixLiterals(graph);
   return `${(high >>> 0).toString(16).padStart(8, '0')}${(low >>> 0).toString(16).padStart(8, '0')}`;
 }

@@ -1,7 +1,7 @@
 import { TesseraeError } from '../errors/index.js';
 import { type DType, float32Array, formatShape, type HostArray, int32Array, type Shape, sameShape } from '../tensor/index.js';
 import { createGraphBuilder, type GraphBuilder, literal, type Tensor } from './builder.js';
-import type { Graph, GraphOutput } from './graph.js';
+import type { Graph, GraphOutput, LeafKind } from './graph.js';
 import { verifyGraph } from './verify.js';
 
 /** What a model function writes a graph with. */
@@ -35,17 +35,24 @@ export function trace(name: string, body: (scope: TraceScope) => void): Graph {
   const builder = createGraphBuilder();
   const outputs: GraphOutput[] = [];
   const updates: GraphOutput[] = [];
-  const leaves = new Map<string, Tensor>();
+  const leaves = new Map<string, { readonly kind: LeafKind; readonly tensor: Tensor }>();
 
-  const leaf = (kind: 'input' | 'state' | 'constant', leafName: string, shape: Shape, dtype: DType): Tensor => {
+  const leaf = (kind: LeafKind, leafName: string, shape: Shape, dtype: DType): Tensor => {
+    if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
+      throw new TesseraeError('shape-mismatch', `${kind} '${leafName}': ${formatShape(shape)} is no shape.`, {
+        remedy: 'Graphs have static shapes: give every axis a whole size of at least 0.',
+        details: { name: leafName, shape },
+      });
+    }
     const known = leaves.get(leafName);
     const made = builder.add(kind, [], { name: leafName }, { shape, dtype });
-    if (known !== undefined && known.node !== made.node) {
-      throw new TesseraeError('graph-invalid', `'${leafName}' is declared twice, as ${formatShape(known.shape)} and ${formatShape(shape)}.`, {
+    if (known !== undefined && known.tensor.node !== made.node) {
+      const before = `${known.kind} ${known.tensor.dtype} ${formatShape(known.tensor.shape)}`;
+      throw new TesseraeError('graph-invalid', `'${leafName}' is declared twice, as ${before} and ${kind} ${dtype} ${formatShape(shape)}.`, {
         remedy: 'Give every input, state and constant its own name, and use one type for it.',
       });
     }
-    leaves.set(leafName, made);
+    leaves.set(leafName, { kind, tensor: made });
     return made;
   };
   const named = (list: GraphOutput[], outputName: string, value: Tensor): void => {
@@ -70,7 +77,8 @@ export function trace(name: string, body: (scope: TraceScope) => void): Graph {
     iota: (shape, axis = 0) => (shape.length === 0 ? literal(builder, int32Array([], [0])) : builder.add('iota', [], { shape, axis })),
     output: (outputName, value) => named(outputs, outputName, value),
     assign: (stateName, value) => {
-      const state = leaves.get(stateName);
+      const declared = leaves.get(stateName);
+      const state = declared?.kind === 'state' ? declared.tensor : undefined;
       if (state === undefined || state.dtype !== value.dtype || !sameShape(state.shape, value.shape)) {
         throw new TesseraeError('graph-invalid', `State '${stateName}' cannot be assigned ${value.dtype} ${formatShape(value.shape)}.`, {
           remedy: state === undefined ? 'Declare it with scope.state first.' : `It is ${state.dtype} ${formatShape(state.shape)}.`,

@@ -1,6 +1,6 @@
 import { TesseraeError } from '../errors/index.js';
 import { formatShape, sameShape, type TensorType } from '../tensor/index.js';
-import { type Graph, loopResultTypes, type Node, nodeAt } from './graph.js';
+import { type Graph, leavesOf, loopResultTypes, type Node, type NodeOf, nodeAt } from './graph.js';
 import { inferType } from './infer-type.js';
 import type { OperationAttributes, OperationName } from './operations.js';
 
@@ -15,6 +15,24 @@ function expectedType(graph: Graph, node: Node): TensorType {
   }
   const inputs = node.inputs.map((index) => nodeAt(graph, index));
   return inferType(node.operation as OperationName, inputs, node.attributes as OperationAttributes[OperationName]);
+}
+
+const typeText = ({ dtype, shape }: TensorType): string => `${dtype} ${formatShape(shape)}`;
+const sameType = (a: TensorType, b: TensorType): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape);
+
+/** Whether a loop passes its body what the body takes: the problem, or undefined. */
+function loopProblem(graph: Graph, node: NodeOf<'loop'>): string | undefined {
+  const { body, carried } = node.attributes;
+  const takes = new Map(body.nodes.flatMap((inner) => (inner.operation === 'input' ? [[inner.attributes.name, inner] as const] : [])));
+  const captured = [...takes.keys()].filter((name) => name.startsWith('captured.')).length;
+  if (captured !== node.inputs.length - carried) return `passes ${node.inputs.length - carried} captured values to a body that takes ${captured}.`;
+  for (const [position, input] of node.inputs.entries()) {
+    const name = position < carried ? `carried.${position}` : `captured.${position - carried}`;
+    const [given, taken] = [nodeAt(graph, input), takes.get(name)];
+    // A body need not read all that it carries.
+    if (taken !== undefined && !sameType(given, taken)) return `passes ${typeText(given)} to its body's '${name}', which is ${typeText(taken)}.`;
+  }
+  return undefined;
 }
 
 /**
@@ -35,22 +53,33 @@ export function verifyGraph(graph: Graph): Graph {
     }
     if (node.operation === 'loop') {
       verifyGraph(node.attributes.body);
-      const declared = node.attributes.body.nodes.filter((inner) => inner.operation === 'input' && inner.attributes.name.startsWith('captured.')).length;
-      if (declared !== node.inputs.length - node.attributes.carried)
-        fail(`loop %${index} passes ${node.inputs.length - node.attributes.carried} captured values to a body that takes ${declared}.`);
+      const problem = loopProblem(graph, node);
+      if (problem !== undefined) fail(`loop %${index} ${problem}`);
     }
+    const loop = node.operation === 'loopResult' ? undefined : node.inputs.find((input) => nodeAt(graph, input).operation === 'loop');
+    if (loop !== undefined) fail(`node %${index} (${node.operation}) reads loop %${loop}, which has no value of its own.`);
     let expected: TensorType | undefined;
     try {
       expected = expectedType(graph, node);
     } catch (cause) {
       fail(`node %${index} (${node.operation}) is impossible: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
     }
-    if (expected !== undefined && (expected.dtype !== node.dtype || !sameShape(expected.shape, node.shape))) {
-      fail(`node %${index} (${node.operation}) says ${node.dtype} ${formatShape(node.shape)} but is ${expected.dtype} ${formatShape(expected.shape)}.`);
-    }
+    if (expected !== undefined && !sameType(expected, node)) fail(`node %${index} (${node.operation}) says ${typeText(node)} but is ${typeText(expected)}.`);
   });
-  for (const output of [...graph.outputs, ...graph.updates]) {
-    if (graph.nodes[output.node] === undefined) fail(`result '${output.name}' is node %${output.node}, which does not exist.`);
+  const states = new Map(leavesOf(graph, 'state').map((leaf) => [leaf.name, leaf] as const));
+  for (const results of [graph.outputs, graph.updates]) {
+    const names = new Set<string>();
+    for (const { name, node } of results) {
+      const value = graph.nodes[node];
+      if (value === undefined) return fail(`result '${name}' is node %${node}, which does not exist.`);
+      if (value.operation === 'loop') fail(`result '${name}' is loop %${node}, which has no value of its own.`);
+      if (names.has(name)) fail(`result '${name}' is given twice.`);
+      names.add(name);
+      if (results !== graph.updates) continue;
+      const state = states.get(name);
+      // A state that is only written may have lost its leaf as a dead node.
+      if (state !== undefined && !sameType(value, state)) fail(`update '${name}' is ${typeText(value)}, the state ${typeText(state)}.`);
+    }
   }
   return graph;
 }

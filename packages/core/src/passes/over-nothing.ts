@@ -1,5 +1,5 @@
-import type { DType } from '../tensor/index.js';
 import type { Node } from '../graph/index.js';
+import type { DType } from '../tensor/index.js';
 
 /**
  * What fills a node's value when it has elements but its inputs have none: the neutral value of its reduction. Engines

@@ -9,8 +9,11 @@ const parity = 0x1bd11bda; // the key-schedule constant of the paper
 /** A 64-bit key as two unsigned 32-bit halves. */
 export type Key = readonly [number, number];
 
-/** Enciphers one counter; the two unsigned 32-bit halves of the result go to `out[offset]` and `out[offset + 1]`. */
-function encipher(key: Key, counter0: number, counter1: number, out: Uint32Array, offset: number): void {
+/**
+ * Enciphers one counter; the two unsigned 32-bit halves of the result go to `out[offset]` and `out[offset + 1]`.
+ * Not public: exported for the known answers in the test.
+ */
+export function encipher(key: Key, counter0: number, counter1: number, out: Uint32Array, offset: number): void {
   const k0 = key[0] | 0;
   const k1 = key[1] | 0;
   const k2 = k0 ^ k1 ^ parity;

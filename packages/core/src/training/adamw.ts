@@ -29,7 +29,7 @@ export const stateNames = {
 } as const;
 
 /**
- * The average's decay at a step: 0 at the first, rising to the wanted one, so that a short training is not dominated by
+ * The average's decay at a step: 0.1 at the first, rising to the wanted one, so that a short training is not dominated by
  * its initial values (the rule of TensorFlow's ExponentialMovingAverage `num_updates`).
  */
 export function averageDecay(decay: number, step: Tensor): Tensor {

@@ -83,8 +83,8 @@ export async function train(options: TrainOptions): Promise<Map<string, HostArra
         }
         const started = performance.now();
         const running = program.run(next);
-        // The next batch is made while the engine works on this one.
-        const prepared = done + 1 < steps ? Promise.resolve(batch(done + 1)) : undefined;
+        // The next batch is made while the engine works on this one, which must be waited for also when making it throws.
+        const prepared = done + 1 < steps ? (async () => batch(done + 1))() : undefined;
         // A failing batch must not become an unhandled rejection while the engine is still busy.
         prepared?.catch(() => undefined);
         const results = await running;

@@ -3,10 +3,24 @@ import { leavesOf, type NamedType } from '../../graph/index.js';
 import { prepareGraph } from '../../passes/index.js';
 import type { HostArray } from '../../tensor/index.js';
 import type { Backend, StateStore } from '../backend.js';
-import { checkBindings, checkInputs } from '../check-inputs.js';
+import { checkBindings, checkInputs, ownStore } from '../check-inputs.js';
 import { evaluatePrimitives } from './evaluate.js';
 
 export { evaluateGraph, type GraphResults, type GraphValues } from './evaluate.js';
+
+/** A copy: what crosses the edge belongs to the user, and evaluation passes leaves through as they are. */
+function copyOf(array: HostArray): HostArray {
+  switch (array.dtype) {
+    case 'float32':
+      return { ...array, data: new Float32Array(array.data) };
+    case 'int32':
+      return { ...array, data: new Int32Array(array.data) };
+    case 'bool':
+      return { ...array, data: new Uint8Array(array.data) };
+    default:
+      return array satisfies never;
+  }
+}
 
 function typesOf(values: ReadonlyMap<string, HostArray>): Map<string, NamedType> {
   return new Map(Array.from(values, ([name, { shape, dtype }]) => [name, { name, shape, dtype }] as const));
@@ -32,21 +46,26 @@ export function createReferenceBackend(): Backend {
         const value = await weights?.read(name);
         if (value !== undefined) constants.set(name, value);
       }
-      const store = state === undefined ? undefined : stores.get(state);
+      const store = ownStore(stores, state);
+      let disposed = false;
       return {
         graph,
         async run(inputs, { signal } = {}) {
           signal?.throwIfAborted();
           checkInputs(graph, inputs);
+          if (disposed) throw new TesseraeError('resource-disposed', `The program of graph '${graph.name}' was disposed.`, { remedy: 'Compile it again.' });
           const { outputs, updates } = evaluatePrimitives(prepared, { inputs, constants, ...(store === undefined ? {} : { state: store }) });
-          for (const [name, value] of Object.entries(updates)) store?.set(name, value);
-          return outputs;
+          for (const [name, value] of Object.entries(updates)) store?.set(name, copyOf(value));
+          return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, copyOf(value)]));
         },
-        dispose: () => constants.clear(),
+        dispose() {
+          disposed = true;
+          constants.clear();
+        },
       };
     },
     async createState(initial) {
-      const values = new Map(initial);
+      const values = new Map(Array.from(initial, ([name, value]) => [name, copyOf(value)] as const));
       const store: StateStore = {
         types: typesOf(values),
         async read(name) {
@@ -55,10 +74,10 @@ export function createReferenceBackend(): Backend {
             throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, {
               remedy: `It holds ${[...values.keys()].slice(0, 5).join(', ') || 'nothing; it may be disposed'}.`,
             });
-          return value;
+          return copyOf(value);
         },
         async write(name, value) {
-          values.set(name, value);
+          values.set(name, copyOf(value));
         },
         dispose: () => values.clear(),
       };

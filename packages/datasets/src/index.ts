@@ -1,1 +1,2 @@
+export * from './judge/index.js';
 export * from './scenes/index.js';

@@ -1,11 +1,11 @@
 import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TesseraeError } from '@tesserae/core';
+import { writeFileAtomically } from '@tesserae/core/node';
 import { drawScene } from '../scenes/draw.js';
 import { sampleExample } from '../scenes/sample.js';
 import type { Scene, Split } from '../scenes/scene.js';
 import { sceneSize } from '../scenes/scene.js';
-import { writeAtomically } from './atomic-write.js';
 import { inParallel } from './in-parallel.js';
 import { loadSharp } from './sharp.js';
 
@@ -75,7 +75,7 @@ async function claimFolder(folder: string, recipe: string): Promise<void> {
     });
   }
   if (present === undefined) {
-    await writeAtomically(path, recipe);
+    await writeFileAtomically(path, recipe);
   }
 }
 
@@ -116,7 +116,8 @@ export async function writeScenes(folder: string, options: WriteScenesOptions): 
       const png = await sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } })
         .png({ compressionLevel: 6 })
         .toBuffer();
-      await writeAtomically(path, png);
+      // Not flushed each: after a crash, a picture that did not reach the disk has no PNG end and is drawn again.
+      await writeFileAtomically(path, png, undefined, { flush: false });
     }
     done += 1;
     onProgress?.({ done, total: count });
@@ -124,6 +125,6 @@ export async function writeScenes(folder: string, options: WriteScenesOptions): 
   // A folder extended earlier keeps the captions of the pictures beyond this count.
   const captionsPath = join(folder, 'captions.jsonl');
   const earlier = (await readFile(captionsPath, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
-  await writeAtomically(captionsPath, `${[...lines, ...earlier.slice(count)].join('\n')}\n`);
+  await writeFileAtomically(captionsPath, `${[...lines, ...earlier.slice(count)].join('\n')}\n`);
   return { count, kept };
 }

@@ -72,6 +72,7 @@ function isOneOf<Word extends string>(words: readonly Word[], word: string | und
 
 const objectPattern = new RegExp(`\\b(?:(${sizes.join('|')}) )?(${colours.join('|')}) (${shapes.join('|')})\\b`, 'g');
 const backgroundPattern = new RegExp(`\\b(${backgrounds.join('|')}) background\\b`);
+const relationPatterns = relations.map((name) => ({ name, pattern: new RegExp(`\\b${relationPhrases[name]}\\b`) }));
 const placePattern = new RegExp(`\\b(${places.slice(1).join('|')}) corner\\b`);
 
 /**
@@ -88,7 +89,7 @@ export function parseCaption(caption: string): ParsedCaption | undefined {
   }
   const backgroundWord = backgroundPattern.exec(text)?.[1];
   const background = isOneOf(backgrounds, backgroundWord) ? backgroundWord : undefined;
-  const relation = relations.find((name) => text.includes(` ${relationPhrases[name]} `));
+  const relation = relationPatterns.find(({ pattern }) => pattern.test(text))?.name;
   if (objects.length === 1 && relation === undefined) {
     const placeWord = placePattern.exec(text)?.[1];
     return { objects, background, place: isOneOf(places, placeWord) ? placeWord : 'centre', relation: undefined };

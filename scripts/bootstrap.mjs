@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The two commands of the README on a fresh clone with only Node and npm: installs (and builds) what is missing, then
+// The README's commands on a fresh clone with only Node and npm: installs (and builds) what is missing, then
 // runs. pnpm comes through npx at the pinned version: neither a global pnpm nor corepack is needed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -39,10 +39,10 @@ function install() {
   run('npx', ['--yes', packageManager, 'install', '--frozen-lockfile'], { quiet: true });
 }
 
-function build() {
+function build({ always = false } = {}) {
   const packages = readdirSync(join(root, 'packages'));
   const stale = packages.some((name) => newest(join(root, 'packages', name, 'dist', 'index.js')) < newest(join(root, 'packages', name, 'src')));
-  if (!stale) return;
+  if (!stale && !always) return;
   process.stderr.write('Building…\n');
   run('npx', ['--yes', packageManager, '-r', '--sort', 'run', 'build'], { quiet: true });
 }
@@ -54,12 +54,16 @@ switch (task) {
     install();
     run(local('vitest'), ['run', ...rest]);
     break;
+  case 'build':
+    install();
+    build({ always: true });
+    break;
   case 'demo':
     install();
     build();
     run(process.execPath, [join(root, 'packages/cli/dist/bin.js'), 'generate', ...rest, '--model', join(root, 'models/scenes'), '--candidates', '4', '--rerank', '--out', 'out']);
     break;
   default:
-    process.stderr.write('usage: node scripts/bootstrap.mjs test|demo [arguments]\n');
+    process.stderr.write('usage: node scripts/bootstrap.mjs test|build|demo [arguments]\n');
     process.exit(2);
 }

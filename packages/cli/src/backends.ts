@@ -9,6 +9,14 @@ export const backendRegistry: BackendRegistry = {
     if (device !== 'cpu' && device !== 'webgpu' && device !== 'cuda') throw new UsageError(`--device ${device}: the onnx backend has cpu, webgpu and cuda.`);
     return createNodeOnnxBackend({ device, ...(threads === undefined ? {} : { threads }), ...(memoryMap === true ? { memoryMap } : {}) });
   },
+  async 'tfjs-gpu'(options) {
+    const { createNodeTfjsBackend } = await import('@tesserae/backend-tfjs-gpu/node');
+    const { device } = options;
+    if (device !== undefined && device !== 'webgpu' && device !== 'wasm' && device !== 'cpu') {
+      throw new UsageError(`--device ${device}: in Node the tfjs-gpu backend has webgpu, wasm and cpu.`);
+    }
+    return createNodeTfjsBackend(device === undefined ? {} : { device });
+  },
   async reference() {
     const { createReferenceBackend } = await import('@tesserae/core/reference');
     return createReferenceBackend();

@@ -1,6 +1,7 @@
 import type { Command } from './command.js';
 import { backendsCommand } from './commands/backends.js';
 import { dataScenesCommand } from './commands/data-scenes.js';
+import { evalCommand } from './commands/eval.js';
 import { generateCommand } from './commands/generate.js';
 import { inspectCommand } from './commands/inspect.js';
 import { reconstructCommand } from './commands/reconstruct.js';
@@ -11,4 +12,4 @@ export { main } from './main.js';
 export { type LoadedModel, loadModel } from './model.js';
 
 /** Every command of `tesserae`. */
-export const commands: readonly Command[] = [dataScenesCommand, trainCommand, generateCommand, reconstructCommand, inspectCommand, backendsCommand];
+export const commands: readonly Command[] = [dataScenesCommand, trainCommand, generateCommand, reconstructCommand, evalCommand, inspectCommand, backendsCommand];

@@ -3,12 +3,15 @@ import { type Backend, createGenerator, type Generator, type ImagePrior, type Im
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createDvaeTokenizer, parseDvaeConfiguration } from '@tesserae/dvae';
 import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
+import { parseSamplingSettings, type SamplingSettings } from './sampling.js';
 
 /** The parts of a model folder, ready to run. */
 export interface LoadedModel {
   readonly imageTokenizer: ImageTokenizer;
   readonly textTokenizer: TextTokenizer;
   readonly prior: ImagePrior;
+  /** How the model's makers recommend to sample; empty when they say nothing. */
+  readonly generation: SamplingSettings;
   generator(plugins?: readonly SamplingPlugin[]): Generator;
   dispose(): void;
 }
@@ -46,10 +49,12 @@ export async function loadModel(folder: string, options: LoadOptions): Promise<L
       { remedy: 'Train the prior with this image tokenizer.' },
     );
   }
+  const recommended = model.index.parts.prior?.sha256['generation.json'] === undefined ? {} : await model.readJson('prior', 'generation.json');
   return {
     imageTokenizer,
     textTokenizer,
     prior,
+    generation: parseSamplingSettings(recommended),
     generator: (plugins = []) => createGenerator({ imageTokenizer, textTokenizer, prior, plugins }),
     dispose() {
       imageTokenizer.dispose();

@@ -5,6 +5,7 @@ import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
+import { samplingFrom, samplingOptions } from '../sampling.js';
 import { picturesSideBySide } from '../terminal/picture.js';
 
 /** Candidates made for each picture that `--rerank` without a number keeps. */
@@ -55,10 +56,7 @@ export const generateCommand: Command = {
     seed: { type: 'string', value: 'N', help: 'same seed, same pictures, on every backend (default: drawn and told)' },
     rerank: { type: 'boolean', help: `make ${defaultOversample} times as many and keep those that fit the sentence best` },
     oversample: { type: 'string', value: 'N', help: '--rerank with N times as many' },
-    guidance: { type: 'string', value: 'X', help: 'pull towards the sentence (default 1: none)' },
-    temperature: { type: 'string', value: 'X', help: 'below 1 safer, above wilder, 0 greedy (default 1)' },
-    'top-k': { type: 'string', value: 'N', help: 'draw from the N most likely tokens' },
-    'top-p': { type: 'string', value: 'X', help: 'draw from the tokens that make up this share, e.g. 0.95' },
+    ...samplingOptions,
     prefix: { type: 'string', value: 'FILE', help: 'keep the top of this picture, make the rest' },
     'prefix-rows': { type: 'string', value: 'N', help: 'rows of tokens to keep (default: half)' },
     canvas: { type: 'string', value: 'CxR', help: 'a larger picture, in tokens, e.g. 16x8' },
@@ -69,20 +67,18 @@ export const generateCommand: Command = {
     const prompt = positionals.join(' ');
     if (prompt.trim() === '') throw new UsageError('Say what the picture should show: tesserae generate "a red circle".');
     const candidates = numberOption(options, 'candidates', { minimum: 1, integer: true }) ?? 1;
-    const request: GenerateRequest = {
-      prompt,
-      candidates,
-      signal,
-      truncate: flag(options, 'truncate'),
-      ...defined('seed', numberOption(options, 'seed', { minimum: 0, integer: true })),
-      ...defined('guidance', numberOption(options, 'guidance')),
-      ...defined('temperature', numberOption(options, 'temperature', { minimum: 0 })),
-      ...defined('topK', numberOption(options, 'top-k', { minimum: 1, integer: true })),
-      ...defined('topP', numberOption(options, 'top-p', { minimum: Number.MIN_VALUE, maximum: 1 })),
-    };
+    const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
     const backend = await openBackend(options, environment);
     const model = await loadModel(textOption(options, 'model') ?? 'model', { backend });
     try {
+      const request: GenerateRequest = {
+        prompt,
+        candidates,
+        signal,
+        truncate: flag(options, 'truncate'),
+        ...(seed === undefined ? {} : { seed }),
+        ...samplingFrom(options, model.generation),
+      };
       const generator = model.generator(await pluginsFor(options, model));
       const oversample = flag(options, 'rerank') || textOption(options, 'oversample') !== undefined ? (numberOption(options, 'oversample') ?? defaultOversample) : 1;
       const bar = output.progress('generating', candidates * oversample * model.prior.grid.rows, 'rows');
@@ -131,8 +127,3 @@ export const generateCommand: Command = {
     }
   },
 };
-
-/** `{ [name]: value }`, or nothing when there is no value. */
-function defined<K extends string>(name: K, value: number | undefined): { readonly [P in K]?: number } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [P in K]: number });
-}

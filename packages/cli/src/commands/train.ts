@@ -22,12 +22,14 @@ export const trainCommand: Command = {
     resume: { type: 'boolean', help: 'go on where an interrupted training stopped' },
     seed: { type: 'string', value: 'N', help: 'first weights, order and noise (default 0)' },
     size: { type: 'string', value: 'PIXELS', help: 'width and height pictures are cropped to, a multiple of 8 (default 64)' },
+    downsampling: { type: 'string', value: 'PIXELS', help: 'width and height of a code: 2, 4, 8 (default) or 16; smaller keeps more and makes the prior slower' },
     codebook: { type: 'string', value: 'N', help: 'codes of the image tokenizer (default 512)' },
     hidden: { type: 'string', value: 'N', help: 'channels of its first group (default 32)' },
     blocks: { type: 'string', value: 'N', help: 'residual blocks a group (default 1)' },
-    'tokenizer-steps': { type: 'string', value: 'N', help: 'updates of stage one (default 2000)' },
+    'tokenizer-steps': { type: 'string', value: 'N', help: 'updates of stage one (default 1000)' },
+    'warm-up-steps': { type: 'string', value: 'N', help: 'updates of the autoencoder its codebook is made from (default 1000)' },
     'tokenizer-batch': { type: 'string', value: 'N', help: 'pictures an update (default 16)' },
-    'tokenizer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 1e-3)' },
+    'tokenizer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-4)' },
     width: { type: 'string', value: 'N', help: 'width of the prior (default 256)' },
     layers: { type: 'string', value: 'N', help: 'its layers (default 6)' },
     heads: { type: 'string', value: 'N', help: 'its attention heads (default 8)' },
@@ -36,6 +38,7 @@ export const trainCommand: Command = {
     vocabulary: { type: 'string', value: 'N', help: 'text tokens it knows (default 1024)' },
     'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
     'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
+    dtype: { type: 'string', value: 'NAME', help: 'how weights are stored: float32 (default) or float16, half the size' },
     'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 1e-3)' },
     ...engineOptions,
   },
@@ -51,6 +54,11 @@ export const trainCommand: Command = {
     const attention = textOption(options, 'attention') ?? 'full';
     if (attention !== 'full' && attention !== 'paper') throw new UsageError(`--attention ${attention}: use full or paper.`);
     const [seed, size, resume] = [whole('seed', 0, 0), whole('size', 64, 8), flag(options, 'resume')];
+    const downsampling = whole('downsampling', 8, 2);
+    if (!Number.isInteger(Math.log2(downsampling)) || size % downsampling !== 0)
+      throw new UsageError(`--downsampling ${downsampling}: give a power of 2 that divides the size ${size}.`);
+    const floats = textOption(options, 'dtype') ?? 'float32';
+    if (floats !== 'float32' && floats !== 'float16') throw new UsageError(`--dtype ${floats}: use float32 or float16.`);
     const backend = await openBackend(options, environment);
     try {
       output.note(`seed ${seed}, ${backend.description}`);
@@ -67,13 +75,15 @@ export const trainCommand: Command = {
           size,
           seed,
           codebookSize: whole('codebook', 512, 2),
+          downsampling,
           hidden: whole('hidden', 32, 4),
           blocksPerGroup: whole('blocks', 1),
-          steps: whole('tokenizer-steps', 2000),
+          steps: whole('tokenizer-steps', 1000),
+          warmUpSteps: whole('warm-up-steps', 1000),
           batch: whole('tokenizer-batch', 16),
-          learningRate: rate('tokenizer-rate', 1e-3),
+          learningRate: rate('tokenizer-rate', 5e-4),
         });
-        tokenizerFigures = await trainImageTokenizer({ recipe, pictures: images.pixels, modelFolder: out, backend, resume, output, signal });
+        tokenizerFigures = await trainImageTokenizer({ recipe, pictures: images.pixels, modelFolder: out, floats, backend, resume, output, signal });
         output.print(
           `image tokenizer: ${Object.entries(tokenizerFigures)
             .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
@@ -124,7 +134,7 @@ export const trainCommand: Command = {
         });
         parsePriorConfiguration(recipe.configuration);
         tokenizer.dispose();
-        priorFigures = await trainPrior({ recipe, pictures: coded, textModel, textTokenizer, modelFolder: out, backend, resume, output, signal });
+        priorFigures = await trainPrior({ recipe, pictures: coded, textModel, textTokenizer, modelFolder: out, floats, backend, resume, output, signal });
         output.print(
           `prior: ${Object.entries(priorFigures)
             .map(([name, value]) => `${name} ${value.toPrecision(4)}`)

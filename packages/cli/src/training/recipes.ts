@@ -8,8 +8,11 @@ export interface ImageTokenizerChoices {
   readonly size: number;
   readonly codebookSize: number;
   readonly hidden: number;
+  /** Pixels a code is wide and high; a power of 2. */
+  readonly downsampling: number;
   readonly blocksPerGroup: number;
   readonly steps: number;
+  readonly warmUpSteps: number;
   readonly batch: number;
   readonly learningRate: number;
   readonly seed: number;
@@ -21,21 +24,35 @@ export interface ImageTokenizerChoices {
  * natural pictures, whose codes are far from certain; drawings lose their rare codes to it.
  */
 export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageTokenizerRecipe {
-  const { size, codebookSize, hidden, blocksPerGroup, steps, batch, learningRate, seed } = choices;
-  const configuration: DvaeConfiguration = { kind: 'dvae', imageSize: size, codebookSize, hidden, groups: 4, blocksPerGroup, decoderInput: 2 * hidden };
+  const { size, codebookSize, hidden, downsampling, blocksPerGroup, steps, warmUpSteps, batch, learningRate, seed } = choices;
+  const configuration: DvaeConfiguration = {
+    kind: 'dvae',
+    imageSize: size,
+    codebookSize,
+    hidden,
+    groups: Math.log2(downsampling) + 1,
+    blocksPerGroup,
+    decoderInput: 2 * hidden,
+    residualGain: 0.5 / blocksPerGroup,
+  };
   return {
     configuration,
     steps,
     batch,
     seed,
+    warmUp: {
+      steps: warmUpSteps,
+      learningRate: { kind: 'warmup-cosine', peak: 6 * learningRate, warmup: Math.min(30, Math.ceil(warmUpSteps / 10)), final: learningRate / 3, steps: warmUpSteps },
+    },
     learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(100, Math.ceil(steps / 10)), final: learningRate / 80, steps },
     temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: Math.ceil(steps * 0.5) },
     klWeight: { kind: 'cosine', from: 0, to: 0.2, steps: Math.ceil(steps * 0.1) },
     minimumLogScale: -2,
-    usageWeight: 0.5,
+    usageWeight: 0.02,
     weightDecay: 1e-4,
     clipNorm: 10,
-    ema: 0.999,
+    // The paper's 0.999 for its millions of updates; a short training's average must not reach back to its beginning.
+    ema: Math.min(0.999, 1 - 10 / Math.max(20, steps)),
   };
 }
 
@@ -68,5 +85,7 @@ export function priorRecipe(choices: PriorChoices): PriorRecipe {
     clipNorm: 4,
     ema: 0.99,
     captionDropout: 0.1,
+    // Captions are dropped in training, so guidance works; the tail of a short training's distribution is noise.
+    generation: { guidance: 2, topP: 0.95 },
   };
 }

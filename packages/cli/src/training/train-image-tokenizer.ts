@@ -15,7 +15,17 @@ import {
   uniformInteger,
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
-import { codebookUsage, type DvaeConfiguration, downsamplingOf, dvaeTrainingLoss, dvaeValidationLoss, initialiseDvae, pictureFromPlanes, planarPixels } from '@tesserae/dvae';
+import {
+  codebookUsage,
+  type DvaeConfiguration,
+  downsamplingOf,
+  dvaeTrainingLoss,
+  dvaeValidationLoss,
+  dvaeWarmUpLoss,
+  initialiseDvae,
+  pictureFromPlanes,
+  planarPixels,
+} from '@tesserae/dvae';
 import { writeStrip } from '../pictures.js';
 import type { Output } from '../terminal/output.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
@@ -26,6 +36,8 @@ export interface ImageTokenizerRecipe {
   readonly steps: number;
   readonly batch: number;
   readonly seed: number;
+  /** Updates of the plain autoencoder that the codebook is made from (`dvaeWarmUpLoss`), and their step size. */
+  readonly warmUp: { readonly steps: number; readonly learningRate: Schedule };
   readonly learningRate: Schedule;
   readonly temperature: Schedule;
   readonly klWeight: Schedule;
@@ -43,11 +55,16 @@ export interface TrainImageTokenizerOptions {
   /** RGB bytes of pictures of the configuration's size. */
   readonly pictures: readonly Uint8Array[];
   readonly modelFolder: string;
+  /** How the weights are stored. */
+  readonly floats: 'float32' | 'float16';
   readonly backend: Backend;
   readonly resume: boolean;
   readonly output: Output;
   readonly signal: AbortSignal;
 }
+
+/** Bottleneck vectors that are clustered into the first codebook. */
+const clusteredVectors = 50_000;
 
 /** Pictures held back to see how well unseen ones come back. */
 const validationShare = 0.02;
@@ -59,6 +76,33 @@ function pixelBatch(pictures: readonly Uint8Array[], size: number, choose: (row:
     if (picture !== undefined) planarPixels(picture, pixels, row * 3 * size * size);
   }
   return float32Array([batch, 3, size, size], pixels);
+}
+
+/** Trains the autoencoder that the first codebook is made from. Has a checkpoint of its own. */
+async function warmUp(options: TrainImageTokenizerOptions, pictures: readonly Uint8Array[], folder: string): Promise<ReadonlyMap<string, HostArray>> {
+  const { recipe, backend, output, signal } = options;
+  const { configuration, batch } = recipe;
+  const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer-warm-up');
+  const step = createTrainingStep('warm up image tokenizer', dvaeWarmUpLoss(configuration, batch), {
+    learningRate: recipe.warmUp.learningRate,
+    weightDecay: recipe.weightDecay,
+    clipNorm: recipe.clipNorm,
+  });
+  const state = await runTraining({
+    label: 'autoencoder',
+    folder,
+    backend,
+    step,
+    steps: recipe.warmUp.steps,
+    initialState: async () => initialTrainingState(step, key),
+    resume: options.resume,
+    recipe: JSON.stringify(recipe),
+    shown: ['squaredError'],
+    output,
+    signal,
+    batch: (at) => ({ pixels: pixelBatch(pictures, configuration.imageSize, (row) => uniformInteger(deriveKey(key, 'pictures', at), pictures.length, row), batch) }),
+  });
+  return trainedParameters(step, state);
 }
 
 /** Trains stage one and writes it into the model folder as part `imageTokenizer`. Gives the last validation figures. */
@@ -84,17 +128,10 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
     step,
     steps,
     initialState: async () => {
-      const some = Math.min(training.length, 96);
-      return initialTrainingState(
-        step,
-        await initialiseDvae(
-          configuration,
-          step.specs.values(),
-          pixelBatch(training, size, (row) => row, some),
-          backend,
-          key,
-        ),
-      );
+      const warm = await warmUp(options, training, join(modelFolder, 'training', 'image-tokenizer-warm-up'));
+      const some = Math.min(training.length, Math.ceil(clusteredVectors / grid ** 2));
+      const pixels = pixelBatch(training, size, (row) => row, some);
+      return initialTrainingState(step, await initialiseDvae(configuration, step.specs.values(), warm, pixels, backend, key));
     },
     resume: options.resume,
     recipe: JSON.stringify(recipe),
@@ -128,9 +165,10 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
     imageTokenizer: {
       folder: 'image-tokenizer',
       files: { 'config.json': configuration, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },
-      weights: { arrays: trainedParameters(step, state) },
+      weights: { arrays: trainedParameters(step, state), floats: options.floats },
     },
   });
   await removeCheckpoint(folder);
+  await removeCheckpoint(join(modelFolder, 'training', 'image-tokenizer-warm-up'));
   return figures;
 }

@@ -13,6 +13,7 @@ import {
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
 import { type BytePairModel, makePriorBatch, type PriorConfiguration, type PriorExample, priorTrainingLoss, tokenizerToJson } from '@tesserae/transformer';
+import type { SamplingSettings } from '../sampling.js';
 import type { Output } from '../terminal/output.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
 
@@ -27,6 +28,8 @@ export interface PriorRecipe {
   readonly clipNorm: number;
   readonly ema: number;
   readonly captionDropout: number;
+  /** How to sample from the trained prior, unless a user says otherwise. */
+  readonly generation: SamplingSettings;
 }
 
 export interface CodedPicture {
@@ -40,6 +43,8 @@ export interface TrainPriorOptions {
   readonly textModel: BytePairModel;
   readonly textTokenizer: TextTokenizer;
   readonly modelFolder: string;
+  /** How the weights are stored. */
+  readonly floats: 'float32' | 'float16';
   readonly backend: Backend;
   readonly resume: boolean;
   readonly output: Output;
@@ -98,8 +103,8 @@ export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<R
     textTokenizer: { folder: 'text-tokenizer', files: { 'tokenizer.json': JSON.parse(tokenizerToJson(options.textModel)) as unknown } },
     prior: {
       folder: 'prior',
-      files: { 'config.json': configuration, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },
-      weights: { arrays: trainedParameters(step, state) },
+      files: { 'config.json': configuration, 'generation.json': recipe.generation, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },
+      weights: { arrays: trainedParameters(step, state), floats: options.floats },
     },
   });
   await removeCheckpoint(folder);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Backend, type HostArray, type StateStore, TesseraeError, type TrainingProgress, type TrainingStep, train } from '@tesserae/core';
 import { fileExists, readSafetensorsFile, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
+import { writeCurves } from './curves.js';
 
 export interface TrainingRun {
   /** What the progress bar says, e.g. `image tokenizer`. */
@@ -73,6 +74,7 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
       signal: run.signal,
     });
     bar.end();
+    await writeCurves(folder);
     output.note(`${label}: ${steps} updates done in ${formatDuration((Date.now() - started) / 1000)}`);
     return result;
   } finally {

@@ -11,4 +11,6 @@ export default defineConfig({
   clean: true,
   target: 'es2022',
   treeshake: true,
+  // import.meta.url in the CommonJS build, for the place of the WASM binaries.
+  shims: true,
 });

@@ -1,1 +1,1 @@
-export {};
+export { createNodeTfjsBackend, type NodeTfjsBackendOptions } from './node-backend.js';

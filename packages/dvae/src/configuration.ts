@@ -15,6 +15,12 @@ export interface DvaeConfiguration {
   readonly blocksPerGroup: number;
   /** Channels behind the decoder's first 1×1 convolution, which is the codebook (n_init; 128 in the paper). */
   readonly decoderInput: number;
+  /**
+   * What the output of a residual block is multiplied with. Default: 1/layers², 1/64 for the published 4 groups of 2 blocks.
+   * All that the decoder draws finer than a code comes from its residual branches: with the published constant they take
+   * thousands of updates to grow, so short trainings want more.
+   */
+  readonly residualGain?: number;
 }
 
 /** The published size: 53,786,240 and 43,829,766 parameters. */
@@ -51,6 +57,13 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
     blocksPerGroup: wholeNumber(fields, 'blocksPerGroup', 1),
     decoderInput: wholeNumber(fields, 'decoderInput', 1),
   };
+  const { residualGain } = fields;
+  if (residualGain !== undefined && !(typeof residualGain === 'number' && Number.isFinite(residualGain) && residualGain > 0)) {
+    throw new TesseraeError('model-incompatible', `The dVAE's configuration says residualGain: ${JSON.stringify(residualGain)}.`, {
+      remedy: 'Give a number above 0, or leave it out.',
+      details: { field: 'residualGain', value: residualGain },
+    });
+  }
   if (configuration.imageSize % downsamplingOf(configuration) !== 0) {
     throw new TesseraeError('model-incompatible', `Pictures of ${configuration.imageSize} pixels do not divide into codes of ${downsamplingOf(configuration)}.`, {
       remedy: `Use a multiple of ${downsamplingOf(configuration)}.`,
@@ -61,5 +74,5 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
       remedy: 'Use a multiple of 4.',
     });
   }
-  return configuration;
+  return residualGain === undefined ? configuration : { ...configuration, residualGain };
 }

@@ -5,9 +5,10 @@ import { residualBlock, residualGain } from './residual-block.js';
 /** μ and ln b of the three channels. */
 const outputMaps = 6;
 
-function decodeFeatures(scope: ParameterScope, embedded: Tensor, configuration: DvaeConfiguration): Tensor {
+/** What stands behind the codebook `[batch, decoderInput, rows, columns]` → six maps `[batch, 6, height, width]`. */
+export function decodeEmbedded(scope: ParameterScope, embedded: Tensor, configuration: DvaeConfiguration): Tensor {
   const { hidden, groups, blocksPerGroup } = configuration;
-  const gain = residualGain(groups, blocksPerGroup);
+  const gain = residualGain(configuration);
   let features = embedded;
   for (let group = 0; group < groups; group += 1) {
     for (let block = 0; block < blocksPerGroup; block += 1) {
@@ -26,7 +27,7 @@ function decodeFeatures(scope: ParameterScope, embedded: Tensor, configuration: 
 export function decodeRelaxed(scope: ParameterScope, relaxed: Tensor, configuration: DvaeConfiguration): Tensor {
   // Codebook vectors of unit size: exactly one is read where the relaxation is hard, so the fan-in is 1, not K.
   const embedded = conv2dLayer(scope.child('input'), relaxed, { channels: configuration.decoderInput, filterSize: 1, initializer: { kind: 'normal', deviation: 1 } });
-  return decodeFeatures(scope, embedded, configuration);
+  return decodeEmbedded(scope, embedded, configuration);
 }
 
 /** The same from codes: int32 `[batch, rows, columns]`; the 1×1 convolution of a one-hot grid is a look-up of its columns. */
@@ -37,5 +38,5 @@ export function decodeCodes(scope: ParameterScope, codes: Tensor, configuration:
   const bias = input.parameter('bias', [decoderInput], { kind: 'zeros' });
   const codebook = transpose(reshape(weight, [decoderInput, codebookSize]), [1, 0]);
   const embedded = transpose(add(gather(codebook, codes), bias), [0, 3, 1, 2]);
-  return decodeFeatures(scope, embedded, configuration);
+  return decodeEmbedded(scope, embedded, configuration);
 }

@@ -5,7 +5,7 @@ import { residualBlock, residualGain } from './residual-block.js';
 /** The encoder up to its last convolution: `[batch, 3, height, width]` → `[batch, hidden·2^(groups−1), height/f, width/f]`. */
 export function encodeFeatures(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
   const { hidden, groups, blocksPerGroup } = configuration;
-  const gain = residualGain(groups, blocksPerGroup);
+  const gain = residualGain(configuration);
   let features = conv2dLayer(scope.child('input'), x, { channels: hidden, filterSize: 7 });
   for (let group = 0; group < groups; group += 1) {
     for (let block = 0; block < blocksPerGroup; block += 1) {

@@ -1,4 +1,5 @@
 import { add, conv2dLayer, multiply, type ParameterScope, relu, type Tensor } from '@tesserae/core';
+import type { DvaeConfiguration } from './configuration.js';
 
 /**
  * A pre-activation bottleneck block: four convolutions, each after a ReLU, through a quarter of the channels; its output is
@@ -21,7 +22,7 @@ export function residualBlock(scope: ParameterScope, x: Tensor, channels: number
   return add(identity, multiply(residual, gain));
 }
 
-/** The constant a block's residual is scaled by: 1/layers², 1/64 for the published 4 groups of 2 blocks. */
-export function residualGain(groups: number, blocksPerGroup: number): number {
-  return 1 / (groups * blocksPerGroup) ** 2;
+/** The constant a block's residual is scaled by: the configured one, or 1/layers² (openai/DALL-E: 1/64). */
+export function residualGain({ groups, blocksPerGroup, residualGain: configured }: DvaeConfiguration): number {
+  return configured ?? 1 / (groups * blocksPerGroup) ** 2;
 }

@@ -1,0 +1,27 @@
+import type { Benchmark, Figure, Report } from './benchmark.js';
+import type { Machine } from './machine.js';
+
+/** Above this share of a core, other work disturbs the timing. */
+const quietLoad = 0.5;
+
+function inDigits(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function line({ name, unit, median, minimum, maximum, target }: Figure, width: number): string {
+  const goal = target === undefined ? '' : `   target ≥ ${target} ${unit}: ${median >= target ? 'reached' : 'missed'}`;
+  return `  ${name.padEnd(width)}  ${inDigits(median).padStart(7)} ${unit.padEnd(9)} (${inDigits(minimum)} … ${inDigits(maximum)})${goal}`;
+}
+
+/** One benchmark's result for people: median, then smallest and largest of the rounds. */
+export function formatReport({ name, summary }: Benchmark, machine: Machine, { setting, figures }: Report): string {
+  const width = Math.max(...figures.map((entry) => entry.name.length));
+  return [
+    `${name}: ${summary}`,
+    `  ${machine.cpu}, ${machine.cores} cores; Node ${machine.node}; ${machine.engine}`,
+    ...(machine.load > quietLoad ? [`  other work was running (load ${machine.load.toFixed(1)}): these times say little`] : []),
+    `  ${setting}`,
+    `  median (minimum … maximum) of ${figures[0]?.rounds.length ?? 0} rounds, sides in turns`,
+    ...figures.map((entry) => line(entry, width)),
+  ].join('\n');
+}

@@ -1,0 +1,12 @@
+import { createNodeOnnxBackend } from '@tesserae/backend-onnx/node';
+import type { Backend } from '@tesserae/core';
+import { createReferenceBackend } from '@tesserae/core/reference';
+
+/** One thread: other tests run beside. */
+export const openOnnx = (): Promise<Backend> => createNodeOnnxBackend({ threads: 1 });
+
+/** The engines that the models' numbers are checked on. */
+export const engines: readonly { readonly name: string; readonly open: () => Promise<Backend> }[] = [
+  { name: 'reference', open: async () => createReferenceBackend() },
+  { name: 'onnx', open: openOnnx },
+];

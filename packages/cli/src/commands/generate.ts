@@ -67,6 +67,7 @@ export const generateCommand: Command = {
     const prompt = positionals.join(' ');
     if (prompt.trim() === '') throw new UsageError('Say what the picture should show: tesserae generate "a red circle".');
     const candidates = numberOption(options, 'candidates', { minimum: 1, integer: true }) ?? 1;
+    const asked = samplingFrom(options, {});
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
     const backend = await openBackend(options, environment);
     const model = await loadModel(textOption(options, 'model') ?? 'model', { backend });
@@ -77,7 +78,8 @@ export const generateCommand: Command = {
         signal,
         truncate: flag(options, 'truncate'),
         ...(seed === undefined ? {} : { seed }),
-        ...samplingFrom(options, model.generation),
+        ...model.generation,
+        ...asked,
       };
       const generator = model.generator(await pluginsFor(options, model));
       const oversample = flag(options, 'rerank') || textOption(options, 'oversample') !== undefined ? (numberOption(options, 'oversample') ?? defaultOversample) : 1;

@@ -19,6 +19,12 @@ export interface ImageTokenizerChoices {
 }
 
 /**
+ * Size of a codebook vector. A wide bottleneck lets the autoencoder spread what it sees around a code into the code as well,
+ * and vectors that hold too much are far from every cluster centre: 96 lost 3.6 dB to the rounding.
+ */
+const codebookWidth = 16;
+
+/**
  * The paper's recipe (Appendix A) scaled to a training of `steps` updates instead of three million: temperature and step
  * size fall by the same curves, over shares of the training that a small model can afford. β stays small: 6.6 is for
  * natural pictures, whose codes are far from certain; drawings lose their rare codes to it.
@@ -32,7 +38,7 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
     hidden,
     groups: Math.log2(downsampling) + 1,
     blocksPerGroup,
-    decoderInput: 2 * hidden,
+    decoderInput: codebookWidth,
     residualGain: 0.5 / blocksPerGroup,
   };
   return {

@@ -1,7 +1,7 @@
-import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Backend, type HostArray, type StateStore, TesseraeError, type TrainingProgress, type TrainingStep, train } from '@tesserae/core';
-import { fileExists, readSafetensorsFile, writeSafetensorsFile } from '@tesserae/core/node';
+import { fileExists, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
 import { writeCurves } from './curves.js';
 
@@ -21,11 +21,28 @@ export interface TrainingRun {
   readonly batch: (step: number) => Record<string, HostArray> | Promise<Record<string, HostArray>>;
   readonly evaluate?: (store: StateStore, step: number, log: (values: Readonly<Record<string, number>>) => Promise<void>) => Promise<void>;
   readonly evaluateEvery?: number;
-  readonly checkpointEvery?: number;
   /** The metric shown beside the bar. */
   readonly shown: readonly string[];
   readonly output: Output;
   readonly signal: AbortSignal;
+}
+
+/** A twentieth of the training at most is lost to a crash, and never more than 500 updates. */
+function checkpointEvery(steps: number): number {
+  return Math.min(500, Math.max(10, Math.ceil(steps / 20)));
+}
+
+/** Drops the lines of updates after a checkpoint: they are done again. A line that a crash cut off goes too. */
+async function keepMetrics(file: string, step: number): Promise<void> {
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+  const kept = lines.filter((line) => {
+    try {
+      return (JSON.parse(line) as { readonly step: number }).step <= step;
+    } catch {
+      return false;
+    }
+  });
+  await writeFileAtomically(file, kept.map((line) => `${line}\n`).join(''));
 }
 
 /** A stage's training from wherever it stands to its end: checkpoints, a line of metrics an update in `metrics.jsonl`, a bar. */
@@ -46,9 +63,11 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
       });
     }
     state = saved.arrays;
+    await keepMetrics(metricsFile, Number(saved.metadata.step ?? 0));
     output.note(`${label}: going on after update ${saved.metadata.step ?? '?'}`);
   } else {
     state = await run.initialState();
+    await rm(metricsFile, { force: true });
   }
   const log = (values: Readonly<Record<string, unknown>>): Promise<void> => appendFile(metricsFile, `${JSON.stringify(values)}\n`);
   const bar = output.progress(label, steps, 'updates');
@@ -66,7 +85,7 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
       batch: run.batch,
       onProgress,
       saveCheckpoint: (arrays, step) => writeSafetensorsFile(checkpoint, arrays, { recipe: run.recipe, step: String(step) }),
-      ...(run.checkpointEvery === undefined ? {} : { checkpointEvery: run.checkpointEvery }),
+      checkpointEvery: checkpointEvery(steps),
       ...(run.evaluate === undefined
         ? {}
         : { evaluate: (store: StateStore, step: number) => run.evaluate?.(store, step, (values) => log({ step, ...values })) ?? Promise.resolve() }),

@@ -1,0 +1,28 @@
+import { commands } from '../index.js';
+import { type ExitCode, main } from '../main.js';
+
+export interface CommandRun {
+  readonly code: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One command line in this process, without a terminal. */
+export async function runCommand(words: readonly string[], options: { readonly signal?: AbortSignal; readonly environment?: Readonly<Record<string, string>> } = {}): Promise<CommandRun> {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string): void => {
+      written[name] += text;
+    },
+  });
+  const code = await main(words, {
+    commands,
+    stdout: stream('stdout'),
+    stderr: stream('stderr'),
+    now: () => performance.now(),
+    environment: options.environment ?? {},
+    signal: options.signal ?? new AbortController().signal,
+    version: '0.0.0',
+  });
+  return { code, ...written };
+}

@@ -23,6 +23,8 @@ const tinyTraining = [
   '10',
   '--tokenizer-steps',
   '12',
+  '--refinement-steps',
+  '8',
   '--tokenizer-batch',
   '4',
   '--width',

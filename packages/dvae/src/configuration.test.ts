@@ -19,6 +19,8 @@ describe('parseDvaeConfiguration', () => {
     ['groups', 1.5],
     ['blocksPerGroup', undefined],
     ['decoderInput', Number.NaN],
+    ['residualGain', 0],
+    ['residualGain', '1/64'],
   ])('names the field %s when it is %s', (field, value) => {
     expect(() => parseDvaeConfiguration({ ...tinyDvae, [field]: value })).toThrow(expect.objectContaining({ code: 'model-incompatible', details: { field, value } }));
   });

@@ -3,6 +3,7 @@ export { initialiseDvae } from './codebook-initialisation.js';
 export { type CodebookUsage, codebookUsage } from './codebook-usage.js';
 export { type DvaeConfiguration, downsamplingOf, paperDvae, parseDvaeConfiguration } from './configuration.js';
 export { decodeCodes, decodeEmbedded, decodeRelaxed } from './decoder.js';
+export { decoderRefinementLoss } from './decoder-refinement.js';
 export { encode, encodeFeatures } from './encoder.js';
 export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from './likelihood.js';
 export { type DvaeObjective, type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform, usageDivergence } from './loss.js';

@@ -45,6 +45,19 @@ export function pictureFromPlanes(source: Float32Array, offset: number, width: n
   return { width, height, data };
 }
 
+function checkPicture({ width, height, data }: Picture, downsampling: number): void {
+  if (width % downsampling !== 0 || height % downsampling !== 0 || width === 0 || height === 0) {
+    throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels does not divide into codes of ${downsampling}×${downsampling}.`, {
+      remedy: `Resize or crop it to multiples of ${downsampling}.`,
+    });
+  }
+  if (data.length !== width * height * 3) {
+    throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels has ${data.length} bytes instead of ${width * height * 3}.`, {
+      remedy: 'Give RGB bytes without alpha: [height, width, 3].',
+    });
+  }
+}
+
 /** A trained discrete VAE as an image tokenizer: codes are the argmax of the encoder's logits, without noise. */
 export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokenizer {
   const { configuration, weights, backend, batch: largestBatch = 8 } = options;
@@ -79,15 +92,11 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
     grid: { rows: configuration.imageSize / downsampling, columns: configuration.imageSize / downsampling },
 
     async encode(pictures, { signal } = {}) {
+      for (const picture of pictures) checkPicture(picture, downsampling);
       const results: Int32Array[] = [];
       for (let start = 0; start < pictures.length; ) {
         signal?.throwIfAborted();
         const { width, height } = pictures[start] ?? { width: 0, height: 0 };
-        if (width % downsampling !== 0 || height % downsampling !== 0 || width === 0 || height === 0) {
-          throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels does not divide into codes of ${downsampling}×${downsampling}.`, {
-            remedy: `Resize or crop it to multiples of ${downsampling}.`,
-          });
-        }
         let end = start;
         while (end < pictures.length && end - start < largestBatch && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
         const grid = { rows: height / downsampling, columns: width / downsampling };

@@ -120,13 +120,18 @@ function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, po
 
 function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, span: number): LayerCache[] {
   const shape = cacheShape(configuration, batch);
-  return layerPatterns(configuration).map((pattern, layer) => {
-    const masks = decodeMasks(configuration, pattern, span);
-    return {
-      past: { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) },
-      pastMask: scope.literal(masks.past),
-      ownMask: scope.literal(masks.own),
-    };
+  const patterns = layerPatterns(configuration);
+  // Layers of one pattern share its masks: engines then look them up once a token, not once a layer.
+  const masks = new Map(
+    [...new Set(patterns)].map((pattern) => {
+      const { past, own } = decodeMasks(configuration, pattern, span);
+      return [pattern, { pastMask: scope.literal(past), ownMask: scope.literal(own) }] as const;
+    }),
+  );
+  return patterns.flatMap((pattern, layer) => {
+    const own = masks.get(pattern);
+    if (own === undefined) return [];
+    return [{ past: { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) }, ...own }];
   });
 }
 

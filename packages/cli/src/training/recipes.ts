@@ -13,6 +13,7 @@ export interface ImageTokenizerChoices {
   readonly blocksPerGroup: number;
   readonly steps: number;
   readonly warmUpSteps: number;
+  readonly refinementSteps: number;
   readonly batch: number;
   readonly learningRate: number;
   readonly seed: number;
@@ -30,7 +31,7 @@ const codebookWidth = 16;
  * natural pictures, whose codes are far from certain; drawings lose their rare codes to it.
  */
 export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageTokenizerRecipe {
-  const { size, codebookSize, hidden, downsampling, blocksPerGroup, steps, warmUpSteps, batch, learningRate, seed } = choices;
+  const { size, codebookSize, hidden, downsampling, blocksPerGroup, steps, warmUpSteps, refinementSteps, batch, learningRate, seed } = choices;
   const configuration: DvaeConfiguration = {
     kind: 'dvae',
     imageSize: size,
@@ -50,10 +51,14 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
       steps: warmUpSteps,
       learningRate: { kind: 'warmup-cosine', peak: 6 * learningRate, warmup: Math.min(30, Math.ceil(warmUpSteps / 10)), final: learningRate / 3, steps: warmUpSteps },
     },
+    refinement: {
+      steps: refinementSteps,
+      learningRate: { kind: 'warmup-cosine', peak: 3 * learningRate, warmup: Math.min(30, Math.ceil(refinementSteps / 10)), final: learningRate / 10, steps: refinementSteps },
+    },
     learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(100, Math.ceil(steps / 10)), final: learningRate / 80, steps },
     temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: Math.ceil(steps * 0.5) },
     klWeight: { kind: 'cosine', from: 0, to: 0.2, steps: Math.ceil(steps * 0.1) },
-    minimumLogScale: -2,
+    minimumLogScale: 0,
     usageWeight: 0.02,
     weightDecay: 1e-4,
     clipNorm: 10,

@@ -7,17 +7,21 @@ import {
   float32Array,
   type HostArray,
   initialTrainingState,
+  int32Array,
   keyFromSeed,
   type Picture,
   type Schedule,
   trainedParameters,
   uniformArray,
   uniformInteger,
+  weightsFromArrays,
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
 import {
   codebookUsage,
+  createDvaeTokenizer,
   type DvaeConfiguration,
+  decoderRefinementLoss,
   downsamplingOf,
   dvaeTrainingLoss,
   dvaeValidationLoss,
@@ -38,6 +42,8 @@ export interface ImageTokenizerRecipe {
   readonly seed: number;
   /** Updates of the plain autoencoder that the codebook is made from (`dvaeWarmUpLoss`), and their step size. */
   readonly warmUp: { readonly steps: number; readonly learningRate: Schedule };
+  /** Updates of the decoder alone on the finished codes (`decoderRefinementLoss`). */
+  readonly refinement: { readonly steps: number; readonly learningRate: Schedule };
   readonly learningRate: Schedule;
   readonly temperature: Schedule;
   readonly klWeight: Schedule;
@@ -105,6 +111,59 @@ async function warmUp(options: TrainImageTokenizerOptions, pictures: readonly Ui
   return trainedParameters(step, state);
 }
 
+/** Pictures whose codes the decoder is refined on. */
+const refinedPictures = 6000;
+
+/** Trains the decoder alone on the codes that the finished encoder gives. `trained` are the parameters by path; gives them with a new decoder. */
+export async function refineDecoder(options: TrainImageTokenizerOptions, trained: ReadonlyMap<string, HostArray>): Promise<Map<string, HostArray>> {
+  const { recipe, backend, output, signal, modelFolder } = options;
+  const { configuration, batch } = recipe;
+  const size = configuration.imageSize;
+  const grid = size / downsamplingOf(configuration);
+  const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer-refinement');
+  const held = validationCount(options);
+  const pictures = options.pictures.slice(held, held + refinedPictures);
+  const chosen = pictures.length > 0 ? pictures : options.pictures;
+  const tokenizer = createDvaeTokenizer({ configuration, weights: weightsFromArrays(trained), backend, batch: 32 });
+  const codes = await tokenizer.encode(
+    chosen.map((data): Picture => ({ width: size, height: size, data })),
+    { signal },
+  );
+  tokenizer.dispose();
+  const step = createTrainingStep('refine decoder', decoderRefinementLoss(configuration, batch), {
+    learningRate: recipe.refinement.learningRate,
+    weightDecay: recipe.weightDecay,
+    clipNorm: recipe.clipNorm,
+    ema: recipe.ema,
+  });
+  const folder = join(modelFolder, 'training', 'decoder');
+  const decoder = new Map([...trained].filter(([name]) => step.specs.has(name)));
+  const state = await runTraining({
+    label: 'decoder',
+    folder,
+    backend,
+    step,
+    steps: recipe.refinement.steps,
+    initialState: async () => initialTrainingState(step, decoder),
+    resume: options.resume,
+    recipe: JSON.stringify(recipe),
+    shown: ['squaredError'],
+    output,
+    signal,
+    batch: (at) => {
+      const rows = Array.from({ length: batch }, (_, row) => uniformInteger(deriveKey(key, 'pictures', at), chosen.length, row));
+      const tokens = new Int32Array(batch * grid * grid);
+      rows.forEach((picture, row) => tokens.set(codes[picture] ?? [], row * grid * grid));
+      return { pixels: pixelBatch(chosen, size, (row) => rows[row] ?? 0, batch), codes: int32Array([batch, grid, grid], tokens) };
+    },
+  });
+  return new Map([...trained, ...trainedParameters(step, state)]);
+}
+
+function validationCount({ pictures, recipe }: Pick<TrainImageTokenizerOptions, 'pictures' | 'recipe'>): number {
+  return Math.max(1, Math.min(recipe.batch, Math.floor(pictures.length * validationShare)));
+}
+
 /** Trains stage one and writes it into the model folder as part `imageTokenizer`. Gives the last validation figures. */
 export async function trainImageTokenizer(options: TrainImageTokenizerOptions): Promise<Readonly<Record<string, number>>> {
   const { recipe, backend, output, signal, modelFolder } = options;
@@ -112,7 +171,7 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
   const size = configuration.imageSize;
   const grid = size / downsamplingOf(configuration);
   const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer');
-  const held = Math.max(1, Math.min(batch, Math.floor(options.pictures.length * validationShare)));
+  const held = validationCount(options);
   const validation = options.pictures.slice(0, held);
   const training = options.pictures.length > held ? options.pictures.slice(held) : options.pictures;
 
@@ -165,10 +224,10 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
     imageTokenizer: {
       folder: 'image-tokenizer',
       files: { 'config.json': configuration, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },
-      weights: { arrays: trainedParameters(step, state), floats: options.floats },
+      weights: { arrays: await refineDecoder(options, trainedParameters(step, state)), floats: options.floats },
     },
   });
   await removeCheckpoint(folder);
-  await removeCheckpoint(join(modelFolder, 'training', 'image-tokenizer-warm-up'));
+  for (const name of ['image-tokenizer-warm-up', 'decoder']) await removeCheckpoint(join(modelFolder, 'training', name));
   return figures;
 }

@@ -20,12 +20,6 @@ export interface ImageTokenizerChoices {
 }
 
 /**
- * Size of a codebook vector. A wide bottleneck lets the autoencoder spread what it sees around a code into the code as well,
- * and vectors that hold too much are far from every cluster centre: 96 lost 3.6 dB to the rounding.
- */
-const codebookWidth = 16;
-
-/**
  * The paper's recipe (Appendix A) scaled to a training of `steps` updates instead of three million: temperature and step
  * size fall by the same curves, over shares of the training that a small model can afford. β stays small: 6.6 is for
  * natural pictures, whose codes are far from certain; drawings lose their rare codes to it.
@@ -39,7 +33,7 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
     hidden,
     groups: Math.log2(downsampling) + 1,
     blocksPerGroup,
-    decoderInput: codebookWidth,
+    decoderInput: 2 * hidden,
     residualGain: 0.5 / blocksPerGroup,
   };
   return {
@@ -58,7 +52,7 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
     learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(100, Math.ceil(steps / 10)), final: learningRate / 80, steps },
     temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: Math.ceil(steps * 0.5) },
     klWeight: { kind: 'cosine', from: 0, to: 0.2, steps: Math.ceil(steps * 0.1) },
-    minimumLogScale: 0,
+    minimumLogScale: -2,
     usageWeight: 0.02,
     weightDecay: 1e-4,
     clipNorm: 10,
@@ -97,6 +91,6 @@ export function priorRecipe(choices: PriorChoices): PriorRecipe {
     ema: 0.99,
     captionDropout: 0.1,
     // Captions are dropped in training, so guidance works; the tail of a short training's distribution is noise.
-    generation: { guidance: 2, topP: 0.95 },
+    generation: { guidance: 2, temperature: 0.7, topP: 0.8 },
   };
 }

@@ -70,7 +70,7 @@ export interface TrainImageTokenizerOptions {
 }
 
 /** Bottleneck vectors that are clustered into the first codebook. */
-const clusteredVectors = 100_000;
+const clusteredVectors = 50_000;
 
 /** Pictures held back to see how well unseen ones come back. */
 const validationShare = 0.02;

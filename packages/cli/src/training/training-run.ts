@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Backend, type HostArray, type StateStore, TesseraeError, type TrainingProgress, type TrainingStep, train } from '@tesserae/core';
 import { fileExists, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
@@ -49,6 +49,7 @@ async function keepMetrics(file: string, step: number): Promise<void> {
 export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string, HostArray>> {
   const { folder, output, label, steps } = run;
   await mkdir(folder, { recursive: true });
+  await removeTornFiles(folder);
   const checkpoint = join(folder, 'checkpoint.safetensors');
   const metricsFile = join(folder, 'metrics.jsonl');
   let state: ReadonlyMap<string, HostArray>;
@@ -99,6 +100,11 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
   } finally {
     bar.end();
   }
+}
+
+/** What a crash in the middle of a write left: the file it was to replace is whole. */
+async function removeTornFiles(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true });
 }
 
 /** Removes a finished stage's checkpoint: its result is in the model folder. */

@@ -15,8 +15,8 @@ const choices = [
 
 /** 20 captions the bundled model was not trained on: half with one object, half with two. */
 const prompts = Array.from({ length: 20 }, (_, index) => sampleExample(11, 'validation', index, { kind: index % 2 === 0 ? 'one' : 'two' }).caption);
-/** The reference backend is slow on purpose; a few prompts show what the others show in full. */
-const referencePrompts = 2;
+/** The reference backend is slow on purpose; one prompt shows there what the others show in full. */
+const referencePrompts = 1;
 
 describe.skipIf(!existsSync(folder))('the bundled model draws the same tokens on every engine', () => {
   const opened: { readonly name: string; readonly backend: Backend; readonly model: LoadedModel }[] = [];
@@ -42,7 +42,7 @@ describe.skipIf(!existsSync(folder))('the bundled model draws the same tokens on
   it.each([
     ['greedily', 0],
     ['sampled', 1],
-  ])('%s', { timeout: 240_000 }, async (_, temperature) => {
+  ])('%s', { timeout: 900_000 }, async (_, temperature) => {
     const [onnx, ...others] = opened;
     if (onnx === undefined) throw new Error('no backend was opened');
     for (const [index, prompt] of prompts.entries()) {

@@ -22,7 +22,7 @@ import { matrixProduct } from './matrix-product.js';
 import { interleave, timed } from './measure.js';
 
 /** What `tesserae train` makes when nothing is said about it. */
-const configuration: DvaeConfiguration = { kind: 'dvae', imageSize: 64, codebookSize: 512, hidden: 32, groups: 4, blocksPerGroup: 1, decoderInput: 64 };
+const configuration: DvaeConfiguration = { kind: 'dvae', imageSize: 64, codebookSize: 512, hidden: 32, groups: 4, blocksPerGroup: 1, decoderInput: 64, residualGain: 0.5 };
 const batch = 16;
 const size = configuration.imageSize;
 const side = size / downsamplingOf(configuration);

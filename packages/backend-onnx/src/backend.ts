@@ -44,7 +44,7 @@ export interface OnnxBackendOptions {
 
 /** Below this a copy is cheaper than a mapping. */
 const smallestMapped = 1 << 20;
-/** A protobuf message cannot be larger; PLATFORM: beyond it weights must lie in files. */
+/** A protobuf message cannot be larger: beyond it weights must lie in files. */
 const largestModel = 2 ** 31 - (1 << 20);
 
 async function bindConstants(graph: Graph, weights: WeightSource | undefined, mapped: MappedSessions | undefined) {

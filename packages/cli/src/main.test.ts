@@ -132,7 +132,13 @@ describe('from own pictures to a picture', () => {
     const { code, stdout, stderr } = await runCommand(['train', pictures(), '--out', model(), '--json', ...tinyTraining]);
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ pictures: 12, skipped: [{ file: 'torn.png' }], seed: 0 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      pictures: 12,
+      skipped: [{ file: 'torn.png' }],
+      seed: 0,
+      imageTokenizer: { psnr: expect.any(Number) },
+      prior: { validationImageLoss: expect.any(Number) },
+    });
     expect(await readdir(join(model(), 'training', 'prior'))).toEqual(expect.arrayContaining(['curves.svg', 'metrics.jsonl']));
     expect(await readdir(join(model(), 'training', 'prior'))).not.toContain('checkpoint.safetensors');
   });

@@ -5,7 +5,8 @@ import { mapPixels, pixelMargin } from './likelihood.js';
 
 /**
  * The decoder alone, on the hard codes of a finished encoder: what it could not learn while the codes were noisy and moving.
- * The codes stay what they are, so a prior over them is not touched. Squared error of the pixels.
+ * The codes stay what they are, so a prior over them is not touched. Squared error of the pixels: ln b gets no gradient, so the
+ * likelihood of a refined decoder means nothing any more.
  * Inputs: `codes` int32 [batch, rows, columns], `pixels` [batch, 3, size, size] in [0, 1]. Metrics: `squaredError`.
  * Parameters: those below `decoder`.
  */

@@ -1,6 +1,6 @@
 import type { DvaeConfiguration } from '@tesserae/dvae';
 import type { PriorConfiguration } from '@tesserae/transformer';
-import type { ImageTokenizerRecipe } from './train-image-tokenizer.js';
+import type { ImageTokenizerRecipe } from './image-tokenizer-recipe.js';
 import type { PriorRecipe } from './train-prior.js';
 
 /** What `tesserae train` may be told about stage one. */

@@ -52,6 +52,13 @@ async function recorded(options: Partial<TrainOptions> = {}) {
 }
 
 describe('train', () => {
+  it('still evaluates at the end when an interruption came after the last update', async () => {
+    const { state } = await recorded();
+    const evaluated: number[] = [];
+    await recorded({ state, evaluateEvery: 5, evaluate: async (_, done) => void evaluated.push(done) });
+    expect(evaluated).toEqual([12]);
+  });
+
   it('learns: the loss falls, and progress tells every update', async () => {
     const told: number[] = [];
     await recorded({

@@ -102,11 +102,13 @@ export async function train(options: TrainOptions): Promise<Map<string, HostArra
         }
         done += 1;
         await onProgress?.({ step: done, steps, metrics, milliseconds: performance.now() - started });
-        if (evaluate !== undefined && evaluateEvery > 0 && (done % evaluateEvery === 0 || done === steps)) await evaluate(store, done);
+        if (evaluate !== undefined && evaluateEvery > 0 && done % evaluateEvery === 0 && done < steps) await evaluate(store, done);
         if (done % checkpointEvery === 0) await save();
         if (prepared !== undefined) next = await prepared;
       }
       await save();
+      // Also where nothing was left to do: a run that stopped after its last update still owes its last figures.
+      if (evaluate !== undefined && evaluateEvery > 0) await evaluate(store, done);
       return await readState(store);
     } finally {
       program.dispose();

@@ -1,0 +1,38 @@
+import type { Backend, Schedule } from '@tesserae/core';
+import type { DvaeConfiguration } from '@tesserae/dvae';
+import type { Output } from '../terminal/output.js';
+
+/** Everything that decides the trained weights, apart from the pictures. */
+export interface ImageTokenizerRecipe {
+  readonly configuration: DvaeConfiguration;
+  readonly steps: number;
+  readonly batch: number;
+  readonly seed: number;
+  /** Updates of the plain autoencoder that the codebook is made from (`dvaeWarmUpLoss`), and their step size. */
+  readonly warmUp: { readonly steps: number; readonly learningRate: Schedule };
+  /** Updates of the decoder alone on the finished codes (`decoderRefinementLoss`). */
+  readonly refinement: { readonly steps: number; readonly learningRate: Schedule };
+  readonly learningRate: Schedule;
+  readonly temperature: Schedule;
+  readonly klWeight: Schedule;
+  /** Smallest ln b of the likelihood; see `DvaeObjective`. */
+  readonly minimumLogScale?: number;
+  /** Weight of the codebook's even use. */
+  readonly usageWeight?: number;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly ema: number;
+}
+
+export interface TrainImageTokenizerOptions {
+  readonly recipe: ImageTokenizerRecipe;
+  /** RGB bytes of pictures of the configuration's size. */
+  readonly pictures: readonly Uint8Array[];
+  readonly modelFolder: string;
+  /** How the weights are stored. */
+  readonly floats: 'float32' | 'float16';
+  readonly backend: Backend;
+  readonly resume: boolean;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}

@@ -1,6 +1,7 @@
 import { type CompositeName, type Graph, isComposite } from '../graph/index.js';
 import { decompose } from '../ops/index.js';
 import { type NodeRewrite, rewriteGraph } from './rewrite.js';
+import { simplify } from './simplify.js';
 
 /** Replaces every composite that the engine does not run whole by its decomposition, to the bottom. */
 export function decomposeComposites(graph: Graph, claimed: ReadonlySet<CompositeName>): Graph {
@@ -18,10 +19,11 @@ function hasUnclaimed(graph: Graph, claimed: ReadonlySet<CompositeName>): boolea
   return graph.nodes.some((node) => (node.operation === 'loop' ? hasUnclaimed(node.attributes.body, claimed) : isComposite(node.operation) && !claimed.has(node.operation)));
 }
 
-/** What every backend does first: opens unclaimed composites, drops dead nodes, merges equal ones, verifies. */
+/** What every backend does first: opens unclaimed composites, drops dead nodes and movements of nothing, merges equal nodes, verifies. */
 export function prepareGraph(graph: Graph, options: { readonly composites: ReadonlySet<CompositeName> }): Graph {
-  return decomposeComposites(
+  const opened = decomposeComposites(
     rewriteGraph(graph, () => undefined),
     options.composites,
   );
+  return rewriteGraph(opened, simplify);
 }

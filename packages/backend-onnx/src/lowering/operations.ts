@@ -14,11 +14,12 @@ import { onnxTypes } from '../protobuf.js';
 import { convAttributes, lowerFilterGradient, lowerInputGradient } from './convolution.js';
 import { type Emitter, float, integer, integers, onnxTypeOf, text } from './emitter.js';
 
-/** Composites that reach ONNX whole. GELU is left open: ONNX Runtime fuses it by itself, and training shares its parts. */
+/** Composites that reach ONNX whole. */
 export const claimedComposites = [
   'softmax',
   'logSoftmax',
   'layerNorm',
+  'gelu',
   'maxPool2d',
   'sumPool2d',
   'upsampleNearest2d',
@@ -195,6 +196,12 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   softmax: ({ emitter, inputs }) => emitter.emit('Softmax', inputs, { axis: integer(-1) }),
   logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
   layerNorm: ({ emitter, inputs, attributes: { epsilon } }) => emitter.emit('LayerNormalization', inputs, { axis: integer(-1), epsilon: float(epsilon) }),
+  gelu: ({ emitter, inputs, attributes: { approximation } }) => {
+    // ONNX has the exact one and the one with tanh; it recognises neither by its parts inside a loop.
+    if (approximation !== 'quick') return emitter.emit('Gelu', inputs, { approximate: text(approximation === 'tanh' ? 'tanh' : 'none') });
+    const [x = ''] = inputs;
+    return emitter.emit('Mul', [x, emitter.emit('Sigmoid', [emitter.emit('Mul', [x, emitter.fill([], 'float32', 1.702)])])]);
+  },
   maxPool2d: ({ emitter, inputs, attributes: { size } }) => emitter.emit('MaxPool', inputs, { kernel_shape: integers([size, size]), strides: integers([size, size]) }),
   sumPool2d: ({ emitter, inputs, attributes: { size } }) => {
     const average = emitter.emit('AveragePool', inputs, { kernel_shape: integers([size, size]), strides: integers([size, size]) });

@@ -45,6 +45,16 @@ export const commonOptions: Readonly<Record<string, OptionSpec>> = {
   help: { type: 'boolean', short: 'h', help: 'this text' },
 };
 
+/** The option of every command that reads a model. */
+export const modelOption: Readonly<Record<'model', OptionSpec>> = {
+  model: { type: 'string', short: 'm', value: 'DIR', help: 'model folder (default: ./model)' },
+};
+
+/** The folder that `modelOption` names. */
+export function modelFolder(options: OptionValues): string {
+  return textOption(options, 'model') ?? 'model';
+}
+
 /** Options of every command that computes. */
 export const engineOptions: Readonly<Record<string, OptionSpec>> = {
   backend: { type: 'string', value: 'NAME', help: 'onnx (default), tfjs-gpu or reference; TESSERAE_BACKEND does the same' },

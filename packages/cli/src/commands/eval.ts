@@ -4,7 +4,7 @@ import { openModelFolder } from '@tesserae/core/node';
 import type { Rate, VerdictRates } from '@tesserae/datasets';
 import { priorEvidence, rerank } from '@tesserae/plugins';
 import { openBackend } from '../backends.js';
-import { type Command, engineOptions, flag, numberOption, type OptionValues, textOption, UsageError } from '../command.js';
+import { type Command, engineOptions, flag, modelFolder, modelOption, numberOption, type OptionValues, textOption, UsageError } from '../command.js';
 import { type EvaluatedSet, type EvaluateScenesOptions, type EvaluationSet, evaluateGenerator, evaluateImageTokenizer, evaluationSets } from '../evaluation/evaluate-scenes.js';
 import { loadImageTokenizer, loadModel } from '../model.js';
 import { contactSheet, writePng } from '../pictures.js';
@@ -54,7 +54,7 @@ export const evalCommand: Command = {
   summary: 'Generates pictures of scenes that the training did not see and judges them by plain image analysis.',
   usage: 'eval --model ./my-model [--count 200] [--rerank 16] [options]',
   options: {
-    model: { type: 'string', short: 'm', value: 'DIR', help: 'model folder (default: ./model)' },
+    ...modelOption,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'write contact sheets of the pictures here' },
     count: { type: 'string', short: 'n', value: 'N', help: 'prompts a set (default 200)' },
     seed: { type: 'string', value: 'N', help: 'of prompts and sampling (default 0)' },
@@ -74,7 +74,7 @@ export const evalCommand: Command = {
     if (sets.length === 0) throw new UsageError(`--set ${wanted}: use ${evaluationSets.map(({ name }) => `"${name}"`).join(', ')}.`);
     const tokenizerOnly = flag(options, 'tokenizer-only');
     const backend = await openBackend(options, environment);
-    const folder = textOption(options, 'model') ?? 'model';
+    const folder = modelFolder(options);
     const parts: { dispose(): void }[] = [];
     const keep = <T extends { dispose(): void }>(part: T): T => {
       parts.push(part);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { GeneratedImage, GenerateRequest, SamplingPlugin } from '@tesserae/core';
 import { imagePrefix, priorEvidence, rerank, tiling } from '@tesserae/plugins';
 import { openBackend } from '../backends.js';
-import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
+import { type Command, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
 import { samplingFrom, samplingOptions } from '../sampling.js';
@@ -50,7 +50,7 @@ export const generateCommand: Command = {
   summary: 'Makes pictures from a sentence.',
   usage: 'generate "a red circle above a blue star" --model ./my-model [options]',
   options: {
-    model: { type: 'string', short: 'm', value: 'DIR', help: 'model folder (default: ./model)' },
+    ...modelOption,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'where the PNG files go (default: .)' },
     candidates: { type: 'string', short: 'n', value: 'N', help: 'pictures to keep (default 1)' },
     seed: { type: 'string', value: 'N', help: 'same seed, same pictures, on every backend (default: drawn and told)' },
@@ -70,7 +70,7 @@ export const generateCommand: Command = {
     const asked = samplingFrom(options, {});
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
     const backend = await openBackend(options, environment);
-    const model = await loadModel(textOption(options, 'model') ?? 'model', { backend });
+    const model = await loadModel(modelFolder(options), { backend });
     try {
       const request: GenerateRequest = {
         prompt,

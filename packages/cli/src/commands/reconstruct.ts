@@ -1,7 +1,7 @@
 import { basename, extname, join } from 'node:path';
 import { openModelFolder } from '@tesserae/core/node';
 import { openBackend } from '../backends.js';
-import { type Command, engineOptions, textOption, UsageError } from '../command.js';
+import { type Command, engineOptions, modelFolder, modelOption, textOption, UsageError } from '../command.js';
 import { loadImageTokenizer } from '../model.js';
 import { contactSheet, readPicture, writePng } from '../pictures.js';
 
@@ -10,7 +10,7 @@ export const reconstructCommand: Command = {
   summary: 'Sends pictures through the image tokenizer and back: originals above, what their codes hold below.',
   usage: 'reconstruct picture.png … --model ./my-model [--out DIR]',
   options: {
-    model: { type: 'string', short: 'm', value: 'DIR', help: 'model folder (default: ./model)' },
+    ...modelOption,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'where the PNG goes (default: .)' },
     ...engineOptions,
   },
@@ -18,7 +18,7 @@ export const reconstructCommand: Command = {
     const [first] = positionals;
     if (first === undefined) throw new UsageError('Name at least one picture.');
     const backend = await openBackend(options, environment);
-    const model = await openModelFolder(textOption(options, 'model') ?? 'model');
+    const model = await openModelFolder(modelFolder(options));
     const tokenizer = await loadImageTokenizer(model, { backend });
     try {
       const size = { width: tokenizer.grid.columns * tokenizer.downsampling, height: tokenizer.grid.rows * tokenizer.downsampling };

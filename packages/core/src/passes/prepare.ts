@@ -21,9 +21,8 @@ function hasUnclaimed(graph: Graph, claimed: ReadonlySet<CompositeName>): boolea
 
 /** What every backend does first: opens unclaimed composites, drops dead nodes and movements of nothing, merges equal nodes, verifies. */
 export function prepareGraph(graph: Graph, options: { readonly composites: ReadonlySet<CompositeName> }): Graph {
-  const opened = decomposeComposites(
-    rewriteGraph(graph, () => undefined),
-    options.composites,
-  );
-  return rewriteGraph(opened, simplify);
+  const withoutDead = (current: Graph): Graph => rewriteGraph(current, () => undefined);
+  const opened = decomposeComposites(withoutDead(graph), options.composites);
+  // What was simplified away is still there, read by nobody.
+  return withoutDead(rewriteGraph(opened, simplify));
 }

@@ -1,7 +1,8 @@
 import { type HostArray, sameShape, sizeOf } from '../../tensor/index.js';
 import type { Backend } from '../backend.js';
 import { evaluateGraph } from '../reference/index.js';
-import { type ConformanceCase, conformanceCases } from './cases.js';
+import { conformanceCases } from './cases.js';
+import type { ConformanceCase } from './conformance-case.js';
 
 /** Cases a backend cannot pass, and why: shown in every run. */
 export interface ConformanceExclusion {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
-import { allowedDistances, convolutionKernelOf, decodeMasks, jointMask } from './attention-patterns.js';
+import { allowedDistances, convolutionKernelOf, decodeMask, jointMask } from './attention-patterns.js';
 import { type AttentionPattern, layerPatterns, type PriorConfiguration } from './configuration.js';
 
 const paperGrid = { rows: 32, columns: 32 };
@@ -48,17 +48,18 @@ describe('the joint mask', () => {
     expect(rows).toEqual(['1000000', '1100000', '1110000', '1111000', '1110100', '1111010', '1110101']);
   });
 
-  it.each(['full', 'row', 'column', 'convolutional'] as const)('is what the decode masks of %s add up to, for any span', (pattern: AttentionPattern) => {
+  it.each(['full', 'row', 'column', 'convolutional'] as const)('is what the decode mask of %s adds up to, for any span', (pattern: AttentionPattern) => {
     const { grid } = tinyConfiguration;
     const prefix = tinyConfiguration.textLength + 1;
     const positions = grid.rows * grid.columns;
     const joint = jointMask(tinyConfiguration, pattern, positions);
     for (const span of [1, grid.columns]) {
-      const { past, own } = decodeMasks(tinyConfiguration, pattern, span);
+      const { data } = decodeMask(tinyConfiguration, pattern, span);
+      const width = prefix + positions + span;
       for (let query = 0; query < positions; query += 1) {
         const seen = new Set<number>();
-        for (let key = 0; key < prefix + positions; key += 1) if (past.data[query * (prefix + positions) + key]) seen.add(key);
-        for (let key = 0; key < span; key += 1) if (own.data[query * span + key]) seen.add(prefix + query - (query % span) + key);
+        for (let key = 0; key < prefix + positions; key += 1) if (data[query * width + key]) seen.add(key);
+        for (let key = 0; key < span; key += 1) if (data[query * width + prefix + positions + key]) seen.add(prefix + query - (query % span) + key);
         const row = joint.data.subarray((prefix + query) * (prefix + positions), (prefix + query + 1) * (prefix + positions));
         expect([...seen].sort((a, b) => a - b)).toEqual(keys(Array.from(row, (value) => value === 1)));
       }

@@ -56,28 +56,24 @@ export function jointMask(configuration: PriorConfiguration, pattern: AttentionP
   return boolArray([length, length], mask);
 }
 
-export interface DecodeMasks {
-  /** bool [positions, prefix + positions]: what an image token may see of the cache, which ends before its own span. */
-  readonly past: HostArrayOf<'bool'>;
-  /** bool [positions, span]: what it may see of its own span. */
-  readonly own: HostArrayOf<'bool'>;
-}
-
-/** The joint mask cut for decoding in spans of `span` tokens (a row of the grid, or one token). */
-export function decodeMasks(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): DecodeMasks {
+/**
+ * The joint mask cut for decoding in spans of `span` tokens (a row of the grid, or one token): bool
+ * [positions, prefix + positions + span], what an image token may see of the cache, which ends before its own span, and of
+ * its own span.
+ */
+export function decodeMask(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): HostArrayOf<'bool'> {
   const prefix = prefixLengthOf(configuration);
   const positions = imageLengthOf(configuration);
+  const width = prefix + positions + span;
   const allowed = allowedDistances(pattern, configuration.grid, convolutionKernelOf(configuration));
-  const past = new Uint8Array(positions * (prefix + positions));
-  const own = new Uint8Array(positions * span);
+  const mask = new Uint8Array(positions * width);
   for (let query = 0; query < positions; query += 1) {
     const spanStart = query - (query % span);
-    past.fill(1, query * (prefix + positions), query * (prefix + positions) + prefix);
+    const row = mask.subarray(query * width, (query + 1) * width);
+    row.fill(1, 0, prefix);
     for (let key = 0; key <= query; key += 1) {
-      if (!allowed[query - key]) continue;
-      if (key < spanStart) past[query * (prefix + positions) + prefix + key] = 1;
-      else own[query * span + key - spanStart] = 1;
+      if (allowed[query - key]) row[key < spanStart ? prefix + key : prefix + positions + key - spanStart] = 1;
     }
   }
-  return { past: boolArray([positions, prefix + positions], past), own: boolArray([positions, span], own) };
+  return boolArray([positions, width], mask);
 }

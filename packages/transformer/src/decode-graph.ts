@@ -22,7 +22,7 @@ import {
   transpose,
   where,
 } from '@tesserae/core';
-import { decodeMasks } from './attention-patterns.js';
+import { decodeMask } from './attention-patterns.js';
 import { imageLengthOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
 import { embedImageAt, jointStream, type KeysAndValues, outputLogits, transformerBlocks } from './transformer.js';
@@ -103,17 +103,19 @@ function repeatBranches(x: Tensor, branches: number): Tensor {
 
 interface LayerCache {
   readonly past: KeysAndValues;
-  /** bool tables by image position (`decodeMasks`). */
-  readonly pastMask: Tensor;
-  readonly ownMask: Tensor;
+  /** bool by image position: [positions, cache length + span] (`decodeMask`). */
+  readonly mask: Tensor;
 }
 
 /** softmax over the cache and the span's own keys together, without copying the cache to join them. */
 function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, position: Tensor): Tensor {
   const scaled = multiply(queries, 1 / Math.sqrt(queries.shape[3] ?? 1));
-  const scores = (keys: Tensor, table: Tensor): Tensor => where(gather(table, position), matMul(scaled, keys, { transposeB: true }), maskedScore);
+  const scores = concat(
+    [cache.past.keys, own.keys].map((keys) => matMul(scaled, keys, { transposeB: true })),
+    3,
+  );
+  const weights = softmax(where(gather(cache.mask, position), scores, maskedScore));
   const pastLength = cache.past.keys.shape[2] ?? 0;
-  const weights = softmax(concat([scores(cache.past.keys, cache.pastMask), scores(own.keys, cache.ownMask)], 3));
   const pastPart = matMul(sliceAxis(weights, 3, 0, pastLength), cache.past.values);
   return add(pastPart, matMul(sliceAxis(weights, 3, pastLength, own.keys.shape[2] ?? 0), own.values));
 }
@@ -122,28 +124,27 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
   const shape = cacheShape(configuration, batch);
   const patterns = layerPatterns(configuration);
   // Layers of one pattern share its masks: engines then look them up once a token, not once a layer.
-  const masks = new Map(
-    [...new Set(patterns)].map((pattern) => {
-      const { past, own } = decodeMasks(configuration, pattern, span);
-      return [pattern, { pastMask: scope.literal(past), ownMask: scope.literal(own) }] as const;
-    }),
-  );
+  const masks = new Map([...new Set(patterns)].map((pattern) => [pattern, scope.literal(decodeMask(configuration, pattern, span))] as const));
   return patterns.flatMap((pattern, layer) => {
-    const own = masks.get(pattern);
-    if (own === undefined) return [];
-    return [{ past: { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) }, ...own }];
+    const mask = masks.get(pattern);
+    if (mask === undefined) return [];
+    return [{ past: { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) }, mask }];
   });
 }
 
-/** The cache with the span's keys or values in their place. */
+/**
+ * The cache with the span's keys or values in their place: hung on behind the others, and fetched from there. Rows of whole
+ * spans are copied, where choosing between old and new would go element by element.
+ */
 function writeSpan(configuration: PriorConfiguration, cache: Tensor, own: Tensor, spanIndex: Tensor): Tensor {
   const prefix = prefixLengthOf(configuration);
   const positions = imageLengthOf(configuration);
   const [rows = 0, heads = 0, span = 0, headSize = 0] = own.shape;
   const spans = positions / span;
-  const image = reshape(sliceAxis(cache, 2, prefix, positions), [rows, heads, spans, span, headSize]);
-  const chosen = equal(reshape(cache.builder.add('iota', [], { axis: 0, shape: [spans] }), [spans, 1, 1]), spanIndex);
-  const written = where(chosen, reshape(own, [rows, heads, 1, span, headSize]), image);
+  const image = reshape(sliceAxis(cache, 2, prefix, positions), [rows, heads, spans, span * headSize]);
+  const places = cache.builder.add('iota', [], { axis: 0, shape: [spans] });
+  const sources = where(equal(places, spanIndex), spans, places);
+  const written = gather(concat([image, reshape(own, [rows, heads, 1, span * headSize])], 2), sources, 2);
   return concat([sliceAxis(cache, 2, 0, prefix), reshape(written, [rows, heads, positions, headSize])], 2);
 }
 

@@ -77,15 +77,17 @@ export function transformerBlocks(parameters: ParameterScope, configuration: Pri
   const weights = { kind: 'normal', deviation: weightDeviation } as const;
   // Each block adds twice to the residual stream; this keeps the sum's variance at one block's (GPT-2, §2.3).
   const residualWeights = { kind: 'normal', deviation: weightDeviation / Math.sqrt(2 * layers) } as const;
-  const toHeads = (x: Tensor): Tensor => transpose(reshape(x, [batch, length, heads, width / heads]), [0, 2, 1, 3]);
-  const fromHeads = (x: Tensor): Tensor => reshape(transpose(x, [0, 2, 1, 3]), [batch, length, width]);
+  // Queries, keys and values lie behind one another, each head by head: all become heads first and are told apart then.
+  const toHeads = (x: Tensor): Tensor[] => split(transpose(reshape(x, [batch, length, 3 * heads, width / heads]), [0, 2, 1, 3]), 1, 3);
+  const fromHeads = (x: Tensor): Tensor => reshape(transpose(x, [0, 2, 1, 3]), [batch * length, width]);
 
-  let x = input;
+  // One row a token: only attention tells pictures apart, and engines add a bias in the product of two matrices.
+  let x = reshape(input, [batch * length, width]);
   for (let layer = 0; layer < layers; layer += 1) {
     const block = parameters.child('blocks').child(`${layer}`);
     const attentionPlace = block.child('attention');
     const joint = linear(attentionPlace.child('input'), layerNormLayer(attentionPlace.child('norm'), x), { features: 3 * width, initializer: weights });
-    const [queries = joint, keys = joint, values = joint] = split(joint, 2, 3).map(toHeads);
+    const [queries = joint, keys = joint, values = joint] = toHeads(joint);
     const attended = fromHeads(attend(queries, { keys, values }, layer));
     x = add(x, linear(attentionPlace.child('output'), attended, { features: width, initializer: residualWeights }));
 
@@ -93,7 +95,7 @@ export function transformerBlocks(parameters: ParameterScope, configuration: Pri
     const hidden = gelu(linear(mlp.child('expand'), layerNormLayer(mlp.child('norm'), x), { features: 4 * width, initializer: weights }));
     x = add(x, linear(mlp.child('contract'), hidden, { features: width, initializer: residualWeights }));
   }
-  return x;
+  return reshape(x, [batch, length, width]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Graph, leavesOf, nodeAt, type OperationAttributes, type TensorType } from '@tesserae/core';
 import { type OnnxGraph, type OnnxInitializer, type OnnxValue, onnxTypes } from '../protobuf.js';
-import { createEmitter, type Emitter, integer, onnxTypeOf } from './emitter.js';
+import { createEmitter, type Emitter, float, integer, onnxTypeOf } from './emitter.js';
+import { findFusions, type SplitPart } from './fusions.js';
 import { type LoweredName, lowerOperation } from './operations.js';
 
 /** How leaves and results are called in the ONNX graph. Users of exported files see inputs and results by their own names. */
@@ -23,7 +24,12 @@ function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], in
   inputs.slice(carried).forEach((name, index) => names.set(`captured.${index}`, name));
   const values = lowerNodes(inner, body, (name) => names.get(name) ?? name);
   const value = (name: string, type: TensorType): OnnxValue => ({ name, type: onnxTypeOf[type.dtype], shape: type.shape });
-  const outputs = body.outputs.map(({ node }) => ({ name: inner.emit('Identity', [values[node] ?? '']), type: nodeAt(body, node) }));
+  // A value made in the body leaves it as it is. What comes from outside, or leaves twice, needs a name of its own.
+  const free = new Set(inner.nodes.flatMap((node) => node.outputs));
+  const outputs = body.outputs.map(({ node }) => {
+    const made = values[node] ?? '';
+    return { name: free.delete(made) ? made : inner.emit('Identity', [made]), type: nodeAt(body, node) };
+  });
   const goOn = inner.emit('Identity', [condition]);
   const graph: OnnxGraph = {
     name: emitter.name('body'),
@@ -43,7 +49,46 @@ function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], in
 function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string): string[] {
   const names: string[] = [];
   const loops = new Map<number, string[]>();
+  const { splits, biasedProducts, normalisedSums, absorbed } = findFusions(graph, emitter);
+  const parts = new Map<string, string[]>();
+  const splitPart = ({ source, axis, sizes, part }: SplitPart): string => {
+    const key = `${source}|${axis}`;
+    const all = parts.get(key) ?? emitter.emitMany('Split', [names[source] ?? '', emitter.integers(sizes)], sizes.length, { axis: integer(axis) });
+    parts.set(key, all);
+    return all[part] ?? '';
+  };
   graph.nodes.forEach((node, index) => {
+    const [part, product] = [splits.get(index), biasedProducts.get(index)];
+    if (part !== undefined) {
+      names.push(splitPart(part));
+      return;
+    }
+    if (product !== undefined) {
+      const { a, b, bias, transposeA, transposeB } = product;
+      const operands = [a, b, bias].map((operand) => names[operand] ?? '');
+      names.push(emitter.emit('Gemm', operands, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }));
+      return;
+    }
+    const normalised = normalisedSums.get(index);
+    if (normalised !== undefined && node.operation === 'layerNorm') {
+      const { sum, a, b } = normalised;
+      const [, weight = 0, bias = 0] = node.inputs;
+      const operands = [a, b, weight, bias].map((operand) => names[operand] ?? '');
+      const [normal = '', made = ''] = emitter.emitSome(
+        'SkipLayerNormalization',
+        operands,
+        [true, false, false, true],
+        { epsilon: float(node.attributes.epsilon) },
+        'com.microsoft',
+      );
+      names.push(normal);
+      names[sum] = made;
+      return;
+    }
+    if (absorbed.has(index)) {
+      names.push('');
+      return;
+    }
     const inputs = node.inputs.map((input) => names[input] ?? '');
     switch (node.operation) {
       case 'input':

@@ -143,6 +143,17 @@ describe('from own pictures to a picture', () => {
     expect(await readdir(join(model(), 'training', 'prior'))).not.toContain('checkpoint.safetensors');
   });
 
+  it('leaves the relaxed objective out when it has no updates', async () => {
+    const out = join(folder, 'unrelaxed');
+    const options = tinyTraining.map((value, index) => (tinyTraining[index - 1] === '--tokenizer-steps' ? '0' : value));
+    const { code, stdout, stderr } = await runCommand(['train', pictures(), '--out', out, '--json', '--stage', 'tokenizer', ...options]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ imageTokenizer: { psnr: expect.any(Number), usedCodes: expect.any(Number) } });
+    expect((await readdir(join(out, 'training'))).sort()).toEqual(['command.json', 'decoder', 'image-tokenizer-warm-up']);
+    expect((await runCommand(['reconstruct', join(pictures(), 'picture 1.png'), '--model', out, '--out', out])).code).toBe(0);
+  });
+
   it('generates the same bytes from the same seed, and echoes the seed', async () => {
     const made: Buffer[] = [];
     for (const out of ['one', 'two']) {

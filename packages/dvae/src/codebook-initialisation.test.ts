@@ -25,7 +25,7 @@ async function codesOf(weights: ReadonlyMap<string, HostArray>): Promise<number[
   return (await tokenizer.encode(pictures)).flatMap((codes) => [...codes]);
 }
 
-const initialised = (): Promise<Map<string, HostArray>> => initialiseDvae(tinyDvae, specs, warmWeights(), pixels, createReferenceBackend(), keyFromSeed(1));
+const initialised = (): Promise<Map<string, HostArray>> => initialiseDvae(tinyDvae, { specs, warm: warmWeights(), pixels, backend: createReferenceBackend(), key: keyFromSeed(1) });
 
 describe('initialiseDvae', () => {
   it('gives every parameter of the discrete model, the learned ones as they were', async () => {
@@ -73,6 +73,8 @@ describe('initialiseDvae', () => {
 
   it('refuses weights that were not warmed up', async () => {
     const picture = float32Array([1, 3, 8, 8], new Float32Array(192));
-    await expect(initialiseDvae(tinyDvae, specs, firstWeights(tinyDvae), picture, createReferenceBackend(), keyFromSeed(1))).rejects.toMatchObject({ code: 'invalid-argument' });
+    await expect(initialiseDvae(tinyDvae, { specs, warm: firstWeights(tinyDvae), pixels: picture, backend: createReferenceBackend(), key: keyFromSeed(1) })).rejects.toMatchObject({
+      code: 'invalid-argument',
+    });
   });
 });

@@ -5,13 +5,16 @@ import type { Output } from '../terminal/output.js';
 /** Everything that decides the trained weights, apart from the pictures. */
 export interface ImageTokenizerRecipe {
   readonly configuration: DvaeConfiguration;
+  /** Updates of the paper's relaxed objective, between warm-up and refinement; 0 leaves it out. */
   readonly steps: number;
   readonly batch: number;
   readonly seed: number;
   /** Updates of the plain autoencoder that the codebook is made from (`dvaeWarmUpLoss`), and their step size. */
   readonly warmUp: { readonly steps: number; readonly learningRate: Schedule };
+  /** How much a code must be worth to be used where a more frequent one is near (`DvaeInitialisation`). */
+  readonly rateWeight: number;
   /** Updates of the decoder alone on the finished codes (`decoderRefinementLoss`). */
-  readonly refinement: { readonly steps: number; readonly learningRate: Schedule };
+  readonly refinement: { readonly steps: number; readonly learningRate: Schedule; readonly ema: number };
   readonly learningRate: Schedule;
   readonly temperature: Schedule;
   readonly klWeight: Schedule;

@@ -19,6 +19,9 @@ export interface ImageTokenizerChoices {
   readonly seed: number;
 }
 
+/** The paper's 0.999 for its millions of updates; a short training's average must not reach back to its beginning. */
+const averageOver = (steps: number): number => Math.min(0.999, 1 - 10 / Math.max(20, steps));
+
 /**
  * The paper's recipe (Appendix A) scaled to a training of `steps` updates instead of three million: temperature and step
  * size fall by the same curves, over shares of the training that a small model can afford. β stays small: 6.6 is for
@@ -45,9 +48,11 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
       steps: warmUpSteps,
       learningRate: { kind: 'warmup-cosine', peak: 6 * learningRate, warmup: Math.min(30, Math.ceil(warmUpSteps / 10)), final: learningRate / 3, steps: warmUpSteps },
     },
+    rateWeight: 1,
     refinement: {
       steps: refinementSteps,
       learningRate: { kind: 'warmup-cosine', peak: 3 * learningRate, warmup: Math.min(30, Math.ceil(refinementSteps / 10)), final: learningRate / 10, steps: refinementSteps },
+      ema: averageOver(refinementSteps),
     },
     learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(100, Math.ceil(steps / 10)), final: learningRate / 80, steps },
     temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: Math.ceil(steps * 0.5) },
@@ -56,8 +61,7 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
     usageWeight: 0.02,
     weightDecay: 1e-4,
     clipNorm: 10,
-    // The paper's 0.999 for its millions of updates; a short training's average must not reach back to its beginning.
-    ema: Math.min(0.999, 1 - 10 / Math.max(20, steps)),
+    ema: averageOver(steps),
   };
 }
 

@@ -41,7 +41,7 @@ export async function refineDecoder(
     learningRate: recipe.refinement.learningRate,
     weightDecay: recipe.weightDecay,
     clipNorm: recipe.clipNorm,
-    ema: recipe.ema,
+    ema: recipe.refinement.ema,
   });
   const decoder = new Map([...trained].filter(([name]) => step.specs.has(name)));
   const state = await runTraining({

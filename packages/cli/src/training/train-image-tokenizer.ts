@@ -4,6 +4,7 @@ import {
   createTrainingStep,
   deriveKey,
   float32Array,
+  type HostArray,
   initialTrainingState,
   keyFromSeed,
   type Picture,
@@ -21,8 +22,8 @@ import { refineDecoder } from './refine-decoder.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
 import { warmUpImageTokenizer } from './warm-up-image-tokenizer.js';
 
-/** Bottleneck vectors that are clustered into the first codebook. */
-const clusteredVectors = 50_000;
+/** Pictures whose bottleneck vectors are clustered into the first codebook. */
+const clusteredPictures = 2000;
 
 /** Pictures held back to see how well unseen ones come back. */
 const validationShare = 0.02;
@@ -64,32 +65,36 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
     }
   };
 
-  const state = await runTraining({
-    label: 'image tokenizer',
-    folder,
-    backend,
-    step,
-    steps,
-    initialState: async () => {
-      const warm = await warmUpImageTokenizer(options, training, warmUpFolder);
-      const some = Math.min(training.length, Math.ceil(clusteredVectors / grid ** 2));
-      const pixels = pixelBatch(training, size, (row) => row, some);
-      return initialTrainingState(step, await initialiseDvae(configuration, step.specs.values(), warm, pixels, backend, key));
-    },
-    resume: options.resume,
-    recipe: JSON.stringify(recipe),
-    shown: ['loss', 'reconstruction'],
-    output,
-    signal,
-    batch: (at) => ({
-      pixels: pixelBatch(training, size, (row) => uniformInteger(deriveKey(key, 'pictures', at), training.length, row), batch),
-      noise: float32Array([batch, configuration.codebookSize, grid, grid], uniformArray(deriveKey(key, 'noise', at), batch * configuration.codebookSize * grid * grid)),
-    }),
-    evaluateEvery: Math.max(1, Math.min(500, Math.floor(steps / 4))),
-    evaluate: async (store, at, log) => log(await measure(store, join(folder, `reconstructions-${String(at).padStart(6, '0')}.png`))),
-  });
+  const firstWeights = async (): Promise<Map<string, HostArray>> => {
+    const warm = await warmUpImageTokenizer(options, training, warmUpFolder);
+    const pixels = pixelBatch(training, size, (row) => row, Math.min(training.length, clusteredPictures));
+    return initialiseDvae(configuration, { specs: step.specs.values(), warm, pixels, backend, key, rateWeight: recipe.rateWeight });
+  };
+  const relaxed = async (): Promise<Map<string, HostArray>> =>
+    trainedParameters(
+      step,
+      await runTraining({
+        label: 'image tokenizer',
+        folder,
+        backend,
+        step,
+        steps,
+        initialState: async () => initialTrainingState(step, await firstWeights()),
+        resume: options.resume,
+        recipe: JSON.stringify(recipe),
+        shown: ['loss', 'reconstruction'],
+        output,
+        signal,
+        batch: (at) => ({
+          pixels: pixelBatch(training, size, (row) => uniformInteger(deriveKey(key, 'pictures', at), training.length, row), batch),
+          noise: float32Array([batch, configuration.codebookSize, grid, grid], uniformArray(deriveKey(key, 'noise', at), batch * configuration.codebookSize * grid * grid)),
+        }),
+        evaluateEvery: Math.max(1, Math.min(500, Math.floor(steps / 4))),
+        evaluate: async (store, at, log) => log(await measure(store, join(folder, `reconstructions-${String(at).padStart(6, '0')}.png`))),
+      }),
+    );
 
-  const refined = await refineDecoder(options, training, trainedParameters(step, state), decoderFolder);
+  const refined = await refineDecoder(options, training, steps === 0 ? await firstWeights() : await relaxed(), decoderFolder);
   // Of the weights that are written, whatever an interruption left out above.
   const store = await backend.createState(initialTrainingState(step, refined));
   let figures: Readonly<Record<string, number>>;

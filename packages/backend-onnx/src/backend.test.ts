@@ -116,6 +116,10 @@ describe('a program', () => {
     program.dispose();
     await expect(program.run({ x: pair(1, 1) })).rejects.toMatchObject({ code: 'resource-disposed', message: expect.stringContaining("'counter'"), remedy: 'Compile it again.' });
     expect(await second.run({})).toEqual({ double: pair(0, 0) });
+    state.dispose();
+    const disposed = { code: 'resource-disposed', message: expect.stringContaining('The state store was disposed.') };
+    await expect(second.run({})).rejects.toMatchObject(disposed);
+    await expect(state.read('total')).rejects.toMatchObject(disposed);
   });
 
   it('that the engine refuses says which graph and which device', async () => {

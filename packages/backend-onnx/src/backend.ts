@@ -6,9 +6,10 @@ import {
   checkInputs,
   checkWeights,
   type Graph,
+  type HeldState,
   type HostArray,
+  holdState,
   leavesOf,
-  type NamedType,
   ownStore,
   prepareGraph,
   type StateStore,
@@ -92,7 +93,7 @@ export async function toOnnxModel(graph: Graph, weights?: WeightSource, options:
 export function createOnnxBackend(options: OnnxBackendOptions): Backend {
   const { runtime, device, threads, mapped, sessionOptions } = options;
   const composites: ReadonlySet<CompositeName> = new Set(claimedComposites);
-  const stores = new WeakMap<StateStore, Map<string, Tensor>>();
+  const stores = new WeakMap<StateStore, HeldState<Tensor>>();
   const contrib = device === 'cpu' || device === 'wasm';
 
   return {
@@ -134,8 +135,9 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
           if (session === undefined) throw new TesseraeError('resource-disposed', `The program of graph '${graph.name}' was disposed.`, { remedy: 'Compile it again.' });
           const feeds: Record<string, Tensor> = {};
           for (const [name, value] of Object.entries(inputs)) if (inputLeaves.has(name)) feeds[onnxNames.input(name)] = toRuntimeTensor(runtime, value);
+          const held = store?.values();
           for (const name of stateLeaves) {
-            const value = store?.get(name);
+            const value = held?.get(name);
             if (value !== undefined) feeds[onnxNames.state(name)] = value;
           }
           let results: Awaited<ReturnType<InferenceSession['run']>>;
@@ -150,7 +152,7 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
           signal?.throwIfAborted();
           for (const { name } of graph.updates) {
             const value = results[onnxNames.update(name)];
-            if (value !== undefined) store?.set(name, value as Tensor);
+            if (value !== undefined) held?.set(name, value as Tensor);
           }
           const outputs: Record<string, HostArray> = {};
           for (const { name } of graph.outputs) outputs[name] = toHostArray(results[resultName(prepared, name)] as Tensor, name);
@@ -163,23 +165,9 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
       };
     },
     async createState(initial) {
-      const values = new Map(Array.from(initial, ([name, array]) => [name, toRuntimeTensor(runtime, array)] as const));
-      const types = new Map<string, NamedType>(Array.from(initial, ([name, { shape, dtype }]) => [name, { name, shape, dtype }] as const));
-      const store: StateStore = {
-        types,
-        async read(name) {
-          const value = values.get(name);
-          if (value === undefined)
-            throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, { remedy: `It holds ${[...types.keys()].slice(0, 5).join(', ') || 'nothing'}.` });
-          return toHostArray(value, name);
-        },
-        async write(name, value) {
-          values.set(name, toRuntimeTensor(runtime, value));
-        },
-        dispose: () => values.clear(),
-      };
-      stores.set(store, values);
-      return store;
+      const held = holdState<Tensor>(initial, { fromHost: (array) => toRuntimeTensor(runtime, array), toHost: toHostArray });
+      stores.set(held.store, held);
+      return held.store;
     },
     dispose: async () => undefined,
   };

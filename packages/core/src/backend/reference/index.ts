@@ -1,9 +1,10 @@
 import { TesseraeError } from '../../errors/index.js';
-import { leavesOf, type NamedType } from '../../graph/index.js';
+import { leavesOf } from '../../graph/index.js';
 import { prepareGraph } from '../../passes/index.js';
 import type { HostArray } from '../../tensor/index.js';
 import type { Backend, StateStore } from '../backend.js';
 import { checkBindings, checkInputs, ownStore } from '../check-inputs.js';
+import { type HeldState, holdState } from '../held-state.js';
 import { evaluatePrimitives } from './evaluate.js';
 
 export { evaluateGraph, type GraphResults, type GraphValues } from './evaluate.js';
@@ -22,16 +23,12 @@ function copyOf(array: HostArray): HostArray {
   }
 }
 
-function typesOf(values: ReadonlyMap<string, HostArray>): Map<string, NamedType> {
-  return new Map(Array.from(values, ([name, { shape, dtype }]) => [name, { name, shape, dtype }] as const));
-}
-
 /**
  * The slow, obvious backend: plain TypeScript, sums in float64. The oracle of the conformance suite, and good enough
  * to run tiny models where nothing else is installed.
  */
 export function createReferenceBackend(): Backend {
-  const stores = new WeakMap<StateStore, Map<string, HostArray>>();
+  const stores = new WeakMap<StateStore, HeldState<HostArray>>();
   return {
     specificationVersion: 'v1',
     name: 'reference',
@@ -54,8 +51,9 @@ export function createReferenceBackend(): Backend {
           signal?.throwIfAborted();
           checkInputs(graph, inputs);
           if (disposed) throw new TesseraeError('resource-disposed', `The program of graph '${graph.name}' was disposed.`, { remedy: 'Compile it again.' });
-          const { outputs, updates } = evaluatePrimitives(prepared, { inputs, constants, ...(store === undefined ? {} : { state: store }) });
-          for (const [name, value] of Object.entries(updates)) store?.set(name, copyOf(value));
+          const held = store?.values();
+          const { outputs, updates } = evaluatePrimitives(prepared, { inputs, constants, ...(held === undefined ? {} : { state: held }) });
+          for (const [name, value] of Object.entries(updates)) held?.set(name, copyOf(value));
           return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, copyOf(value)]));
         },
         dispose() {
@@ -65,24 +63,9 @@ export function createReferenceBackend(): Backend {
       };
     },
     async createState(initial) {
-      const values = new Map(Array.from(initial, ([name, value]) => [name, copyOf(value)] as const));
-      const store: StateStore = {
-        types: typesOf(values),
-        async read(name) {
-          const value = values.get(name);
-          if (value === undefined)
-            throw new TesseraeError('invalid-argument', `There is no state '${name}'.`, {
-              remedy: `It holds ${[...values.keys()].slice(0, 5).join(', ') || 'nothing; it may be disposed'}.`,
-            });
-          return copyOf(value);
-        },
-        async write(name, value) {
-          values.set(name, copyOf(value));
-        },
-        dispose: () => values.clear(),
-      };
-      stores.set(store, values);
-      return store;
+      const held = holdState<HostArray>(initial, { fromHost: copyOf, toHost: copyOf });
+      stores.set(held.store, held);
+      return held.store;
     },
     dispose: async () => undefined,
   };

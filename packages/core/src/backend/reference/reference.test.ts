@@ -69,6 +69,11 @@ describe('a program of the reference backend', () => {
   it('says so when it was disposed, and what a store holds when it is asked for something else', async () => {
     const { program, state } = await compiled();
     await expect(state.read('t')).rejects.toMatchObject({ code: 'invalid-argument', message: expect.stringContaining("no state 't'"), remedy: 'It holds s.' });
+    state.dispose();
+    const disposed = { code: 'resource-disposed', message: expect.stringContaining('The state store was disposed.') };
+    await expect(state.read('s')).rejects.toMatchObject(disposed);
+    await expect(state.write('s', pair(1, 1))).rejects.toMatchObject(disposed);
+    await expect(program.run({ x: pair(1, 1) })).rejects.toMatchObject(disposed);
     program.dispose();
     await expect(program.run({ x: pair(1, 1) })).rejects.toMatchObject({ code: 'resource-disposed', message: expect.stringContaining("'affine'") });
   });

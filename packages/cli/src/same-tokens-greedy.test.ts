@@ -1,0 +1,3 @@
+import { describeSameTokens } from './__fixtures__/same-tokens.js';
+
+describeSameTokens('greedily', 0);

@@ -3,7 +3,7 @@ import { type Backend, createGenerator, type Generator, type ImagePrior, type Im
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createDvaeTokenizer, parseDvaeConfiguration } from '@tesserae/dvae';
 import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
-import { parseSamplingSettings, type SamplingSettings } from './sampling.js';
+import { type GenerationSettings, parseGenerationSettings } from './sampling.js';
 
 /** The parts of a model folder, ready to run. */
 export interface LoadedModel {
@@ -11,7 +11,7 @@ export interface LoadedModel {
   readonly textTokenizer: TextTokenizer;
   readonly prior: ImagePrior;
   /** How the model's makers recommend to sample; empty when they say nothing. */
-  readonly generation: SamplingSettings;
+  readonly generation: GenerationSettings;
   generator(plugins?: readonly SamplingPlugin[]): Generator;
   dispose(): void;
 }
@@ -54,7 +54,7 @@ export async function loadModel(folder: string, options: LoadOptions): Promise<L
     imageTokenizer,
     textTokenizer,
     prior,
-    generation: parseSamplingSettings(recommended),
+    generation: parseGenerationSettings(recommended),
     generator: (plugins = []) => createGenerator({ imageTokenizer, textTokenizer, prior, plugins }),
     dispose() {
       imageTokenizer.dispose();

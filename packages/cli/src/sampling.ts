@@ -4,6 +4,11 @@ import { numberOption, type OptionSpec, type OptionValues } from './command.js';
 /** The part of a request that says how tokens are drawn. */
 export type SamplingSettings = Pick<GenerateRequest, 'guidance' | 'temperature' | 'topK' | 'topP'>;
 
+/** What a model's `generation.json` recommends: how to draw tokens, and how to compare what was drawn (`PriorEvidenceOptions`). */
+export interface GenerationSettings extends SamplingSettings {
+  readonly emptyTextWeight?: number;
+}
+
 /** The options of every command that draws tokens. */
 export const samplingOptions: Readonly<Record<string, OptionSpec>> = {
   guidance: { type: 'string', value: 'X', help: "pull towards the sentence, 1 for none (default: the model's own)" },
@@ -26,10 +31,10 @@ export function samplingFrom(options: OptionValues, recommended: SamplingSetting
   };
 }
 
-const settingNames = ['guidance', 'temperature', 'topK', 'topP'] as const;
+const settingNames = ['guidance', 'temperature', 'topK', 'topP', 'emptyTextWeight'] as const;
 
 /** Checks what a model's `generation.json` holds; the ranges are checked where they are used. @throws TesseraeError `model-incompatible`. */
-export function parseSamplingSettings(source: unknown): SamplingSettings {
+export function parseGenerationSettings(source: unknown): GenerationSettings {
   const fail = (problem: string): never => {
     throw new TesseraeError('model-incompatible', `generation.json ${problem}.`, { remedy: `It may set ${settingNames.join(', ')} to numbers.` });
   };

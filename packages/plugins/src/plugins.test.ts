@@ -37,6 +37,19 @@ describe('rerank', () => {
     const { images } = await generator.generate({ prompt: 'abc', seed: 1, candidates: 2 });
     const scores = await priorEvidence(prior, mockTextTokenizer()).score('abc', images);
     expect(Array.from(scores)).toEqual(images.map((image) => 3 * sum(image.codes)));
+    const texts = ['abc', ''].map((text) => mockTextTokenizer().encode(text));
+    const [withText = [], without = []] = await Promise.all(
+      texts.map(async (ids) => [
+        ...(await prior.logProbability(
+          [ids, ids],
+          images.map(({ codes }) => codes),
+        )),
+      ]),
+    );
+    for (const weight of [0, 0.5]) {
+      const weighed = await priorEvidence(prior, mockTextTokenizer(), { emptyTextWeight: weight }).score('abc', images);
+      expect(Array.from(weighed)).toEqual(withText.map((value, index) => value - weight * (without[index] ?? 0)));
+    }
   });
 
   it('refuses an impossible oversample', () => {

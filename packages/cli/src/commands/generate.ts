@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { GeneratedImage, GenerateRequest, SamplingPlugin } from '@tesserae/core';
-import { imagePrefix, priorEvidence, rerank, tiling } from '@tesserae/plugins';
+import { imagePrefix, tiling } from '@tesserae/plugins';
 import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
+import { rerankByEvidence, rerankingOptions } from '../reranking.js';
 import { samplingFrom, samplingOptions } from '../sampling.js';
 import { picturesSideBySide } from '../terminal/picture.js';
 
@@ -27,7 +28,7 @@ async function pluginsFor(options: Parameters<Command['run']>[0]['options'], mod
   const plugins: SamplingPlugin[] = [];
   if (flag(options, 'rerank') || textOption(options, 'oversample') !== undefined) {
     const oversample = numberOption(options, 'oversample', { minimum: 1, integer: true }) ?? defaultOversample;
-    plugins.push(rerank({ scorer: priorEvidence(model.prior, model.textTokenizer), oversample }));
+    plugins.push(rerankByEvidence(model, oversample, options));
   }
   const prefix = textOption(options, 'prefix');
   if (prefix !== undefined) {
@@ -56,6 +57,7 @@ export const generateCommand: Command = {
     seed: { type: 'string', value: 'N', help: 'same seed, same pictures, on every backend (default: drawn and told)' },
     rerank: { type: 'boolean', help: `make ${defaultOversample} times as many and keep those that fit the sentence best` },
     oversample: { type: 'string', value: 'N', help: '--rerank with N times as many' },
+    ...rerankingOptions,
     ...samplingOptions,
     prefix: { type: 'string', value: 'FILE', help: 'keep the top of this picture, make the rest' },
     'prefix-rows': { type: 'string', value: 'N', help: 'rows of tokens to keep (default: half)' },
@@ -78,7 +80,7 @@ export const generateCommand: Command = {
         signal,
         truncate: flag(options, 'truncate'),
         ...(seed === undefined ? {} : { seed }),
-        ...model.generation,
+        ...samplingFrom({}, model.generation),
         ...asked,
       };
       const generator = model.generator(await pluginsFor(options, model));

@@ -13,7 +13,7 @@ import {
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
 import { type BytePairModel, makePriorBatch, type PriorConfiguration, type PriorExample, priorTrainingLoss, tokenizerToJson } from '@tesserae/transformer';
-import type { SamplingSettings } from '../sampling.js';
+import type { GenerationSettings } from '../sampling.js';
 import type { Output } from '../terminal/output.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
 
@@ -29,7 +29,7 @@ export interface PriorRecipe {
   readonly ema: number;
   readonly captionDropout: number;
   /** How to sample from the trained prior, unless a user says otherwise. */
-  readonly generation: SamplingSettings;
+  readonly generation: GenerationSettings;
 }
 
 export interface CodedPicture {

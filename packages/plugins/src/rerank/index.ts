@@ -1,2 +1,2 @@
-export { priorEvidence } from './prior-evidence.js';
+export { type PriorEvidenceOptions, priorEvidence } from './prior-evidence.js';
 export { type RerankOptions, rerank } from './rerank.js';

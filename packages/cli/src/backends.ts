@@ -1,5 +1,5 @@
-import { type Backend, type BackendOptions, type BackendRegistry, resolveBackend } from '@tesserae/core';
-import { numberOption, type OptionValues, textOption, UsageError } from './command.js';
+import { type Backend, type BackendChoice, type BackendOptions, type BackendRegistry, resolveBackend } from '@tesserae/core';
+import { type CommandContext, numberOption, textOption, UsageError } from './command.js';
 
 /** Every backend of the command line. Engines are loaded only when they are asked for. */
 export const backendRegistry: BackendRegistry = {
@@ -23,18 +23,24 @@ export const backendRegistry: BackendRegistry = {
   },
 };
 
-/** The backend that `--backend`, `--device` and `--threads`, or else TESSERAE_BACKEND, ask for. */
-export function openBackend(options: OptionValues, environment: Readonly<Record<string, string | undefined>>, extra: BackendOptions = {}): Promise<Backend> {
+/** A configured backend with what the command line adds to it; an instance or a list is left as it is. */
+function withOptions(choice: BackendChoice, told: BackendOptions): BackendChoice {
+  if (typeof choice === 'string') return told.device === undefined ? choice : { name: choice.split(':')[0] ?? '', ...told };
+  return 'name' in choice && !('compile' in choice) ? { ...choice, ...told } : choice;
+}
+
+/** The backend that `--backend`, else TESSERAE_BACKEND, else the configuration asks for; `--device` and `--threads` add to it. */
+export function openBackend({ options, environment, configuration }: Pick<CommandContext, 'options' | 'environment' | 'configuration'>): Promise<Backend> {
   const name = textOption(options, 'backend');
   const device = textOption(options, 'device');
   const threads = numberOption(options, 'threads', { minimum: 1, integer: true });
-  const told = { ...extra, ...(device === undefined ? {} : { device }), ...(threads === undefined ? {} : { threads }) };
+  const told = { ...(device === undefined ? {} : { device }), ...(threads === undefined ? {} : { threads }) };
   const variable = environment.TESSERAE_BACKEND;
   return resolveBackend({
     registry: backendRegistry,
-    ...(name === undefined && (variable === undefined || device !== undefined) ? { choice: { name: 'onnx', ...told } } : {}),
     ...(name === undefined ? {} : { choice: { name, ...told } }),
-    ...(variable === undefined ? {} : { environment: variable }),
-    fallback: { name: 'onnx', ...told },
+    // A device named here is one of the backend named here or configured, not of the variable's.
+    ...(variable === undefined || device !== undefined ? {} : { environment: variable }),
+    fallback: withOptions(configuration.backend ?? { name: 'onnx' }, told),
   });
 }

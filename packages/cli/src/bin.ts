@@ -20,6 +20,7 @@ void main(process.argv.slice(2), {
   stderr: process.stderr,
   now: () => performance.now(),
   environment: process.env,
+  workingFolder: process.cwd(),
   signal: abort.signal,
   version: '0.1.0',
 }).then((code) => {

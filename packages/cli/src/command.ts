@@ -1,4 +1,5 @@
 import type { ParseArgsConfig } from 'node:util';
+import type { TesseraeConfiguration } from './configuration-file.js';
 import type { Output } from './terminal/output.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -21,6 +22,8 @@ export interface CommandContext {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What `tesserae.config.ts` says; empty where there is none. */
+  readonly configuration: TesseraeConfiguration;
 }
 
 /** A subcommand: plain data and one function. What it returns is printed as one JSON document under `--json`. */
@@ -42,17 +45,18 @@ export const commonOptions: Readonly<Record<string, OptionSpec>> = {
   json: { type: 'boolean', help: 'print one JSON document on stdout, nothing else' },
   quiet: { type: 'boolean', short: 'q', help: 'no progress' },
   verbose: { type: 'boolean', help: 'stack traces and causes of errors' },
+  config: { type: 'string', value: 'FILE', help: 'configuration to read (default: tesserae.config.ts, .js or .json here)' },
   help: { type: 'boolean', short: 'h', help: 'this text' },
 };
 
 /** The option of every command that reads a model. */
 export const modelOption: Readonly<Record<'model', OptionSpec>> = {
-  model: { type: 'string', short: 'm', value: 'DIR', help: 'model folder (default: ./model)' },
+  model: { type: 'string', short: 'm', value: 'DIR', help: "model folder (default: the configuration's, else ./model)" },
 };
 
-/** The folder that `modelOption` names. */
-export function modelFolder(options: OptionValues): string {
-  return textOption(options, 'model') ?? 'model';
+/** The folder that `modelOption`, or else the configuration, names. */
+export function modelFolder({ options, configuration }: Pick<CommandContext, 'options' | 'configuration'>): string {
+  return textOption(options, 'model') ?? configuration.model ?? 'model';
 }
 
 /** Options of every command that computes. */

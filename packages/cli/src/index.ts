@@ -8,6 +8,7 @@ import { reconstructCommand } from './commands/reconstruct.js';
 import { trainCommand } from './commands/train.js';
 
 export type { Command } from './command.js';
+export { defineConfig, type TesseraeConfiguration } from './configuration-file.js';
 export { main } from './main.js';
 export { type LoadedModel, loadModel } from './model.js';
 

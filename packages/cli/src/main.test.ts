@@ -189,6 +189,20 @@ describe('from own pictures to a picture', () => {
     expect(JSON.parse(stdout)).toMatchObject({ images: [{ score: expect.any(Number) }] });
   });
 
+  it('takes model and plugins from tesserae.config.mjs', async () => {
+    const configuration = `export default {
+      model: ${JSON.stringify(model())},
+      plugins: ({ prior }) => [
+        { name: 'told', specificationVersion: 'v1', request: (request, call) => (call.warn(\`a prior of \${prior.codebookSize} codes\`), request) },
+      ],
+    };`;
+    await writeFile(join(folder, 'tesserae.config.mjs'), configuration);
+    const { code, stdout } = await runCommand(['generate', 'red stripes', '--out', folder, '--seed', '5', '--json'], { workingFolder: folder });
+    await rm(join(folder, 'tesserae.config.mjs'));
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ warnings: [{ source: 'told', message: 'a prior of 16 codes' }] });
+  });
+
   it('refuses a prompt longer than the context, and drops its end when asked to', async () => {
     const long = 'stripes '.repeat(40);
     const refused = await runCommand(['generate', long, '--model', model(), '--out', folder]);

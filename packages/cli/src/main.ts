@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { isTesseraeError } from '@tesserae/core';
-import { type Command, commonOptions, flag, type OptionSpec, type OptionValues, parseOptions, UsageError } from './command.js';
+import { type Command, commonOptions, flag, type OptionSpec, type OptionValues, parseOptions, textOption, UsageError } from './command.js';
+import { readConfiguration } from './configuration-file.js';
 import { createOutput, type OutputStreams } from './terminal/output.js';
 
 /** 0 done, 1 failed, 2 called wrongly, 130 interrupted: what shells expect. */
@@ -10,6 +11,8 @@ export interface MainOptions extends OutputStreams {
   readonly commands: readonly Command[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  /** Where `tesserae.config.ts` is looked for. */
+  readonly workingFolder: string;
   readonly version: string;
 }
 
@@ -78,7 +81,8 @@ export async function main(words: readonly string[], options: MainOptions): Prom
       return 0;
     }
     const output = createOutput(options, { json: flag(values, 'json'), quiet: flag(values, 'quiet') });
-    const result = await command.run({ positionals: parsed.positionals, options: values, output, signal: options.signal, environment: options.environment });
+    const configuration = await readConfiguration(options.workingFolder, textOption(values, 'config'));
+    const result = await command.run({ positionals: parsed.positionals, options: values, output, signal: options.signal, environment: options.environment, configuration });
     if (flag(values, 'json')) stdout.write(`${JSON.stringify(result ?? {}, null, 2)}\n`);
     return 0;
   } catch (error) {

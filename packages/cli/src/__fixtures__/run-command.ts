@@ -8,7 +8,10 @@ export interface CommandRun {
 }
 
 /** One command line in this process, without a terminal. */
-export async function runCommand(words: readonly string[], options: { readonly signal?: AbortSignal; readonly environment?: Readonly<Record<string, string>> } = {}): Promise<CommandRun> {
+export async function runCommand(
+  words: readonly string[],
+  options: { readonly signal?: AbortSignal; readonly environment?: Readonly<Record<string, string>>; readonly workingFolder?: string } = {},
+): Promise<CommandRun> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written) => ({
     write: (text: string): void => {
@@ -21,6 +24,7 @@ export async function runCommand(words: readonly string[], options: { readonly s
     stderr: stream('stderr'),
     now: () => performance.now(),
     environment: options.environment ?? {},
+    workingFolder: options.workingFolder ?? import.meta.dirname,
     signal: options.signal ?? new AbortController().signal,
     version: '0.0.0',
   });

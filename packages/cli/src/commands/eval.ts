@@ -65,7 +65,8 @@ export const evalCommand: Command = {
     ...samplingOptions,
     ...engineOptions,
   },
-  async run({ positionals, options, output, signal, environment }) {
+  async run(context) {
+    const { positionals, options, output, signal } = context;
     if (positionals.length > 0) throw new UsageError(`'${positionals[0]}' is one word too many.`);
     const count = numberOption(options, 'count', { minimum: 1, integer: true }) ?? 200;
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true }) ?? 0;
@@ -74,8 +75,8 @@ export const evalCommand: Command = {
     const sets = evaluationSets.filter(({ name }) => wanted === undefined || name === wanted);
     if (sets.length === 0) throw new UsageError(`--set ${wanted}: use ${evaluationSets.map(({ name }) => `"${name}"`).join(', ')}.`);
     const tokenizerOnly = flag(options, 'tokenizer-only');
-    const backend = await openBackend(options, environment);
-    const folder = modelFolder(options);
+    const backend = await openBackend(context);
+    const folder = modelFolder(context);
     const parts: { dispose(): void }[] = [];
     const keep = <T extends { dispose(): void }>(part: T): T => {
       parts.push(part);

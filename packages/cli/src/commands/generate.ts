@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { GeneratedImage, GenerateRequest, SamplingPlugin } from '@tesserae/core';
 import { imagePrefix, tiling } from '@tesserae/plugins';
 import { openBackend } from '../backends.js';
-import { type Command, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
+import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
 import { rerankByEvidence, rerankingOptions } from '../reranking.js';
@@ -24,8 +24,9 @@ function slug(prompt: string): string {
   );
 }
 
-async function pluginsFor(options: Parameters<Command['run']>[0]['options'], model: LoadedModel): Promise<SamplingPlugin[]> {
-  const plugins: SamplingPlugin[] = [];
+async function pluginsFor({ options, configuration }: CommandContext, model: LoadedModel): Promise<SamplingPlugin[]> {
+  const configured = configuration.plugins ?? [];
+  const plugins: SamplingPlugin[] = [...(typeof configured === 'function' ? configured(model) : configured)];
   if (flag(options, 'rerank') || textOption(options, 'oversample') !== undefined) {
     const oversample = numberOption(options, 'oversample', { minimum: 1, integer: true }) ?? defaultOversample;
     plugins.push(rerankByEvidence(model, oversample, options));
@@ -65,14 +66,15 @@ export const generateCommand: Command = {
     truncate: { type: 'boolean', help: 'drop the end of a sentence that is too long' },
     ...engineOptions,
   },
-  async run({ positionals, options, output, signal, environment }) {
+  async run(context) {
+    const { positionals, options, output, signal } = context;
     const prompt = positionals.join(' ');
     if (prompt.trim() === '') throw new UsageError('Say what the picture should show: tesserae generate "a red circle".');
     const candidates = numberOption(options, 'candidates', { minimum: 1, integer: true }) ?? 1;
     const asked = samplingFrom(options, {});
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
-    const backend = await openBackend(options, environment);
-    const model = await loadModel(modelFolder(options), { backend });
+    const backend = await openBackend(context);
+    const model = await loadModel(modelFolder(context), { backend });
     try {
       const request: GenerateRequest = {
         prompt,
@@ -83,7 +85,7 @@ export const generateCommand: Command = {
         ...samplingFrom({}, model.generation),
         ...asked,
       };
-      const generator = model.generator(await pluginsFor(options, model));
+      const generator = model.generator(await pluginsFor(context, model));
       const oversample = flag(options, 'rerank') || textOption(options, 'oversample') !== undefined ? (numberOption(options, 'oversample') ?? defaultOversample) : 1;
       const bar = output.progress('generating', candidates * oversample * model.prior.grid.rows, 'rows');
       let rows = 0;

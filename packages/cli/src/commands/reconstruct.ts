@@ -14,11 +14,12 @@ export const reconstructCommand: Command = {
     out: { type: 'string', short: 'o', value: 'DIR', help: 'where the PNG goes (default: .)' },
     ...engineOptions,
   },
-  async run({ positionals, options, output, signal, environment }) {
+  async run(context) {
+    const { positionals, options, output, signal } = context;
     const [first] = positionals;
     if (first === undefined) throw new UsageError('Name at least one picture.');
-    const backend = await openBackend(options, environment);
-    const model = await openModelFolder(modelFolder(options));
+    const backend = await openBackend(context);
+    const model = await openModelFolder(modelFolder(context));
     const tokenizer = await loadImageTokenizer(model, { backend });
     try {
       const size = { width: tokenizer.grid.columns * tokenizer.downsampling, height: tokenizer.grid.rows * tokenizer.downsampling };

@@ -40,10 +40,11 @@ export const trainCommand: Command = {
     'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
     'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
     dtype: { type: 'string', value: 'NAME', help: 'how weights are stored: float32 (default) or float16, half the size' },
-    'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 1e-3)' },
+    'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-3)' },
     ...engineOptions,
   },
-  async run({ positionals, options, output, signal, environment }) {
+  async run(context) {
+    const { positionals, options, output, signal } = context;
     const [folder] = positionals;
     const out = textOption(options, 'out');
     if (folder === undefined) throw new UsageError('Name the folder with the pictures.');
@@ -60,7 +61,7 @@ export const trainCommand: Command = {
       throw new UsageError(`--downsampling ${downsampling}: give a power of 2 that divides the size ${size}.`);
     const floats = textOption(options, 'dtype') ?? 'float32';
     if (floats !== 'float32' && floats !== 'float16') throw new UsageError(`--dtype ${floats}: use float32 or float16.`);
-    const backend = await openBackend(options, environment);
+    const backend = await openBackend(context);
     try {
       output.note(`seed ${seed}, ${backend.description}`);
       const reading = output.progress('reading pictures', 1, 'pictures');
@@ -131,7 +132,7 @@ export const trainCommand: Command = {
           attention,
           steps: whole('prior-steps', 4000),
           batch: whole('prior-batch', 32),
-          learningRate: rate('prior-rate', 1e-3),
+          learningRate: rate('prior-rate', 5e-3),
           seed,
         });
         parsePriorConfiguration(recipe.configuration);

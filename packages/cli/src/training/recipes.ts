@@ -80,7 +80,10 @@ export interface PriorChoices {
   readonly seed: number;
 }
 
-/** Appendix B of the paper at a small scale: AdamW (0.9, 0.96), decay 4.5e-2, clipping at 4, warm-up, average 0.99. */
+/**
+ * Appendix B of the paper at a small scale: AdamW (0.9, 0.96), decay 4.5e-2, clipping at 4, warm-up, average 0.99. The
+ * blocks' matrices are Muon's, which gets as far in half the updates or fewer (docs/decisions/0006).
+ */
 export function priorRecipe(choices: PriorChoices): PriorRecipe {
   const { steps, batch, learningRate, seed, ...shape } = choices;
   return {
@@ -90,6 +93,7 @@ export function priorRecipe(choices: PriorChoices): PriorRecipe {
     seed,
     learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(200, Math.ceil(steps / 10)), final: learningRate / 30, steps },
     beta2: 0.96,
+    muon: { under: 'blocks' },
     weightDecay: 4.5e-2,
     clipNorm: 4,
     ema: 0.99,

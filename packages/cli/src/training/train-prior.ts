@@ -7,6 +7,7 @@ import {
   type HostArray,
   initialTrainingState,
   keyFromSeed,
+  type MuonOptions,
   type Schedule,
   type TextTokenizer,
   trainedParameters,
@@ -24,6 +25,7 @@ export interface PriorRecipe {
   readonly seed: number;
   readonly learningRate: Schedule;
   readonly beta2: number;
+  readonly muon: MuonOptions;
   readonly weightDecay: number;
   readonly clipNorm: number;
   readonly ema: number;

@@ -5,12 +5,12 @@ import * as ops from '../ops/index.js';
 import { deriveKey, keyFromSeed, normalArray } from '../random/index.js';
 import { float32Array, type HostArray, int32Array } from '../tensor/index.js';
 import {
-  type AdamWOptions,
   createEvaluationStep,
   createTrainingStep,
   globalNorm,
   initialTrainingState,
   type LossFunction,
+  type OptimizerOptions,
   type Schedule,
   scheduleValue,
   stateNames,
@@ -37,7 +37,7 @@ const targetsAt = (step: number): Record<string, HostArray> =>
 /** AdamW as its paper writes it (Algorithm 2), in float64, with clipping and the average beside it. */
 function plainAdamW(
   initial: ReadonlyMap<string, HostArray>,
-  options: AdamWOptions,
+  options: OptimizerOptions,
   steps: number,
 ): { parameters: Record<string, number[]>; averages: Record<string, number[]>; norms: number[] } {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clipNorm = Number.POSITIVE_INFINITY, ema = 0 } = options;
@@ -74,7 +74,7 @@ function plainAdamW(
 
 describe('AdamW in the graph is AdamW on paper', () => {
   const learningRate: Schedule = { kind: 'warmup-cosine', peak: 0.1, warmup: 3, final: 0.01, steps: 8 };
-  const variants: readonly (readonly [string, AdamWOptions])[] = [
+  const variants: readonly (readonly [string, OptimizerOptions])[] = [
     ['plain, with bias correction', { learningRate: { kind: 'constant', value: 0.05 } }],
     ['other betas and a large ε', { learningRate, beta1: 0.5, beta2: 0.9, epsilon: 0.1 }],
     ['decay of matrices only: not of biases, nor of what says decay: false', { learningRate, weightDecay: 0.3 }],
@@ -118,7 +118,7 @@ describe('AdamW in the graph is AdamW on paper', () => {
 });
 
 describe('a training step', () => {
-  const options: AdamWOptions = { learningRate: { kind: 'constant', value: 0.1 }, ema: 0.9 };
+  const options: OptimizerOptions = { learningRate: { kind: 'constant', value: 0.1 }, ema: 0.9 };
   const step = createTrainingStep('step', quadratic, options);
 
   it('begins with zero moments and an average equal to the parameters', () => {

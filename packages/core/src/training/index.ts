@@ -1,4 +1,6 @@
-export { type AdamWOptions, adamW, globalNorm, stateNames } from './adamw.js';
+export type { AdamWOptions } from './adamw.js';
+export { type MuonOptions, orthogonalise } from './muon.js';
+export { globalNorm, type OptimizerOptions, stateNames } from './optimizer.js';
 export { type Schedule, scheduleTensor, scheduleValue } from './schedules.js';
 export { type TrainingProgress, type TrainOptions, train } from './trainer.js';
 export {

@@ -2,7 +2,7 @@ import type { Backend, StateStore } from '../backend/backend.js';
 import { TesseraeError } from '../errors/index.js';
 import { leavesOf } from '../graph/index.js';
 import { formatShape, type HostArray, sameShape } from '../tensor/index.js';
-import { stateNames } from './adamw.js';
+import { stateNames } from './optimizer.js';
 import type { TrainingStep } from './training-step.js';
 
 /** What one update told. */

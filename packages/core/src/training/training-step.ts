@@ -4,7 +4,7 @@ import { createParameterTree, initialiseParameters, type ParameterScope, type Pa
 import { add } from '../ops/index.js';
 import type { Key } from '../random/index.js';
 import { type HostArray, int32Array, zerosArray } from '../tensor/index.js';
-import { type AdamWOptions, adamW, stateNames } from './adamw.js';
+import { type OptimizerOptions, stateNames, updatedByMuon, updateParameters } from './optimizer.js';
 import { scheduleTensor } from './schedules.js';
 
 export interface LossContext {
@@ -29,11 +29,11 @@ export interface TrainingStep {
   /** Results: `loss`, `learningRate`, `gradientNorm` and the metrics; updates: parameters, moments, average, step. */
   readonly graph: Graph;
   readonly specs: ReadonlyMap<string, ParameterSpec>;
-  readonly options: AdamWOptions;
+  readonly options: OptimizerOptions;
 }
 
-/** Traces loss, gradients and AdamW into one graph. */
-export function createTrainingStep(name: string, lossFunction: LossFunction, options: AdamWOptions): TrainingStep {
+/** Traces loss, gradients and the optimiser into one graph. */
+export function createTrainingStep(name: string, lossFunction: LossFunction, options: OptimizerOptions): TrainingStep {
   let specs: ReadonlyMap<string, ParameterSpec> = new Map();
   const graph = trace(name, (scope) => {
     const tree = createParameterTree(scope, 'state');
@@ -43,7 +43,7 @@ export function createTrainingStep(name: string, lossFunction: LossFunction, opt
     const computed = gradients(loss, [...tree.tensors.values()]);
     const gradientOf = new Map(computed.map((gradient, index) => [names[index] ?? '', gradient] as const));
     const learningRate = scheduleTensor(options.learningRate, step);
-    const norm = adamW(scope, tree, gradientOf, step, learningRate, options);
+    const norm = updateParameters(scope, tree, gradientOf, step, learningRate, options);
     scope.assign(stateNames.step, add(step, 1));
     scope.output('loss', loss);
     scope.output('learningRate', learningRate);
@@ -70,9 +70,10 @@ export function initialTrainingState(step: TrainingStep, from: Key | ReadonlyMap
   const parameters = from instanceof Map ? (from as ReadonlyMap<string, HostArray>) : initialiseParameters(step.specs.values(), from as Key);
   const state = new Map<string, HostArray>(parameters);
   state.set(stateNames.step, int32Array([], [0]));
-  for (const { name, shape } of step.specs.values()) {
+  for (const spec of step.specs.values()) {
+    const { name, shape } = spec;
     state.set(stateNames.mean(name), zerosArray(shape));
-    state.set(stateNames.variance(name), zerosArray(shape));
+    if (!updatedByMuon(spec, step.options)) state.set(stateNames.variance(name), zerosArray(shape));
     const initial = parameters.get(name);
     if (step.options.ema !== undefined && initial !== undefined) state.set(stateNames.average(name), initial);
   }

@@ -1,4 +1,5 @@
 import { TesseraeError } from '@tesserae/core';
+import { positiveNumber, wholeNumber } from './configuration-fields.js';
 
 /** The shape of a discrete VAE. Plain data, saved as the part's `config.json`. */
 export interface DvaeConfiguration {
@@ -31,17 +32,6 @@ export function downsamplingOf(configuration: DvaeConfiguration): number {
   return 2 ** (configuration.groups - 1);
 }
 
-function wholeNumber(source: Readonly<Record<string, unknown>>, field: string, minimum: number): number {
-  const value = source[field];
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < minimum) {
-    throw new TesseraeError('model-incompatible', `The dVAE's configuration says ${field}: ${JSON.stringify(value)}.`, {
-      remedy: `Give a whole number of at least ${minimum}.`,
-      details: { field, value },
-    });
-  }
-  return value;
-}
-
 /** Checks what a `config.json` holds. @throws TesseraeError `model-incompatible`, naming the field. */
 export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
   if (typeof source !== 'object' || source === null || (source as { kind?: unknown }).kind !== 'dvae') {
@@ -56,14 +46,8 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
     groups: wholeNumber(fields, 'groups', 1),
     blocksPerGroup: wholeNumber(fields, 'blocksPerGroup', 1),
     decoderInput: wholeNumber(fields, 'decoderInput', 1),
+    ...(fields.residualGain === undefined ? {} : { residualGain: positiveNumber(fields, 'residualGain') }),
   };
-  const { residualGain } = fields;
-  if (residualGain !== undefined && !(typeof residualGain === 'number' && Number.isFinite(residualGain) && residualGain > 0)) {
-    throw new TesseraeError('model-incompatible', `The dVAE's configuration says residualGain: ${JSON.stringify(residualGain)}.`, {
-      remedy: 'Give a number above 0, or leave it out.',
-      details: { field: 'residualGain', value: residualGain },
-    });
-  }
   if (configuration.imageSize % downsamplingOf(configuration) !== 0) {
     throw new TesseraeError('model-incompatible', `Pictures of ${configuration.imageSize} pixels do not divide into codes of ${downsamplingOf(configuration)}.`, {
       remedy: `Use a multiple of ${downsamplingOf(configuration)}.`,
@@ -74,5 +58,5 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
       remedy: 'Use a multiple of 4.',
     });
   }
-  return residualGain === undefined ? configuration : { ...configuration, residualGain };
+  return configuration;
 }

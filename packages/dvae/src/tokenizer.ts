@@ -1,5 +1,4 @@
 import {
-  argMax,
   type Backend,
   createParameterTree,
   float32Array,
@@ -12,13 +11,10 @@ import {
   trace,
   type WeightSource,
 } from '@tesserae/core';
-import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
-import { decodeCodes } from './decoder.js';
-import { encode } from './encoder.js';
-import { mapPixels, pixelsFromMaps } from './likelihood.js';
+import { architectureOf, type ImageTokenizerConfiguration } from './architectures.js';
 
 export interface DvaeTokenizerOptions {
-  readonly configuration: DvaeConfiguration;
+  readonly configuration: ImageTokenizerConfiguration;
   readonly weights: WeightSource;
   readonly backend: Backend;
   /** Pictures worked on at once. Default 8. */
@@ -58,10 +54,10 @@ function checkPicture({ width, height, data }: Picture, downsampling: number): v
   }
 }
 
-/** A trained discrete VAE as an image tokenizer: codes are the argmax of the encoder's logits, without noise. */
+/** A trained discrete VAE, or one of its relatives, as an image tokenizer: the codes that fit best, without noise. */
 export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokenizer {
   const { configuration, weights, backend, batch: largestBatch = 8 } = options;
-  const downsampling = downsamplingOf(configuration);
+  const { downsampling, ...architecture } = architectureOf(configuration);
   const programs = new Map<string, Promise<Program>>();
 
   const compiled = (direction: 'encode' | 'decode', batch: number, grid: Grid): Promise<Program> => {
@@ -72,10 +68,10 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
       const { root } = createParameterTree(scope, 'constant');
       if (direction === 'encode') {
         const pixels = scope.input('pixels', [batch, 3, grid.rows * downsampling, grid.columns * downsampling]);
-        scope.output('codes', argMax(encode(root.child('encoder'), mapPixels(pixels), configuration), 1));
+        scope.output('codes', architecture.codes(root, pixels));
       } else {
         const codes = scope.input('codes', [batch, grid.rows, grid.columns], 'int32');
-        scope.output('pixels', pixelsFromMaps(decodeCodes(root.child('decoder'), codes, configuration)));
+        scope.output('pixels', architecture.pixels(root, codes));
       }
     });
     const made = backend.compile(graph, { weights });

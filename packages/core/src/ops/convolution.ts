@@ -31,6 +31,21 @@ export function conv2d(x: Tensor, filter: Tensor, options: Conv2dOptions = {}): 
   return apply('conv2d', [x, filter], conv2dAttributes(filter.shape[2] ?? 1, filter.shape[3] ?? 1, options));
 }
 
+/**
+ * Transposed cross-correlation, what takes a strided `conv2d` back to its input's size: x `[batch, in, height, width]` with filter
+ * `[in, out, filterHeight, filterWidth]`, as PyTorch's ConvTranspose2d stores it → `[batch, out, (height − 1)·stride + filter − padding, …]`.
+ */
+export function convTranspose2d(x: Tensor, filter: Tensor, options: Conv2dOptions = {}): Tensor {
+  const [filterHeight = 1, filterWidth = 1] = filter.shape.slice(2);
+  const attributes = conv2dAttributes(filterHeight, filterWidth, options);
+  const grown = (axis: 0 | 1, filterSize: number): number => {
+    const [before, after] = attributes.padding[axis];
+    return ((x.shape[2 + axis] ?? 0) - 1) * attributes.strides[axis] + (filterSize - 1) * attributes.dilations[axis] + 1 - before - after;
+  };
+  const inputShape = [x.shape[0] ?? 0, filter.shape[1] ?? 0, grown(0, filterHeight), grown(1, filterWidth)];
+  return apply('conv2dInputGradient', [x, filter], { ...attributes, inputShape });
+}
+
 /** Largest value of each size×size window. Height and width must be multiples of `size`. */
 export const maxPool2d = (x: Tensor, size = 2): Tensor => apply('maxPool2d', [x], { size });
 

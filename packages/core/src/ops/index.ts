@@ -1,6 +1,6 @@
 export * from './activation.js';
 export { attention, maskedScore } from './attention.js';
-export { type Conv2dOptions, conv2d, conv2dAttributes, maxPool2d, sumPool2d, upsampleNearest2d } from './convolution.js';
+export { type Conv2dOptions, conv2d, conv2dAttributes, convTranspose2d, maxPool2d, sumPool2d, upsampleNearest2d } from './convolution.js';
 export { decompose } from './decompose.js';
 export * from './elementwise.js';
 export * from './indexing.js';

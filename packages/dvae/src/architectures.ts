@@ -1,0 +1,116 @@
+import {
+  add,
+  argMax,
+  broadcastTo,
+  concat,
+  createParameterTree,
+  float32Array,
+  maximum,
+  minimum,
+  multiply,
+  type ParameterScope,
+  type ParameterSpec,
+  sliceAxis,
+  type Tensor,
+  TesseraeError,
+  trace,
+} from '@tesserae/core';
+import { type DvaeConfiguration, downsamplingOf, parseDvaeConfiguration } from './configuration.js';
+import { decodeCodes } from './decoder.js';
+import { encode } from './encoder.js';
+import { mapPixels, pixelsFromMaps } from './likelihood.js';
+import { decodeStrided, embedCodes, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
+import { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
+import { normalisePixels, pixelsFromNormalised } from './strided/loss.js';
+import { parseVqganConfiguration, type VqganConfiguration, vqganDownsampling } from './vqgan/configuration.js';
+import { decodeLatents } from './vqgan/decoder.js';
+import { encodeLatents, vqganPixels } from './vqgan/encoder.js';
+import { latentsOf, latentVectors, nearestCodes, vectorsOf } from './vqgan/quantizer.js';
+
+/** Every kind of image tokenizer of this package, as the part's `config.json` says it. */
+export type ImageTokenizerConfiguration = DvaeConfiguration | StridedDvaeConfiguration | VqganConfiguration;
+
+/** What a tokenizer needs to know of an architecture: the way from pixels to codes and back. */
+export interface ImageTokenizerArchitecture {
+  /** Pixels a code is wide and high. */
+  readonly downsampling: number;
+  /** Pixels `[batch, 3, height, width]` in [0, 1] → codes int32 `[batch, rows, columns]`, without noise. */
+  codes(root: ParameterScope, pixels: Tensor): Tensor;
+  /** Codes int32 `[batch, rows, columns]` → pixels `[batch, 3, height, width]` in [0, 1]. */
+  pixels(root: ParameterScope, codes: Tensor): Tensor;
+}
+
+const clamp = (x: Tensor): Tensor => minimum(maximum(x, 0), 1);
+
+/** Opaque alpha behind RGB, for models that read four channels. */
+function withAlpha(pixels: Tensor, channels: 3 | 4, root: ParameterScope): Tensor {
+  if (channels === 3) return pixels;
+  const [batch = 0, , height = 0, width = 0] = pixels.shape;
+  return concat([pixels, broadcastTo(root.trace.literal(float32Array([1, 1, 1, 1], [1])), [batch, 1, height, width])], 1);
+}
+
+export function architectureOf(configuration: ImageTokenizerConfiguration): ImageTokenizerArchitecture {
+  switch (configuration.kind) {
+    case 'dvae':
+      return {
+        downsampling: downsamplingOf(configuration),
+        codes: (root, pixels) => argMax(encode(root.child('encoder'), mapPixels(pixels), configuration), 1),
+        pixels: (root, codes) => pixelsFromMaps(decodeCodes(root.child('decoder'), codes, configuration)),
+      };
+    case 'strided-dvae':
+      return {
+        downsampling: stridedDownsampling(configuration),
+        codes: (root, pixels) => argMax(encodeStrided(root.child('encoder'), normalisePixels(withAlpha(pixels, configuration.channels, root), root), configuration), 1),
+        pixels: (root, codes) => {
+          const decoded = decodeStrided(root.child('decoder'), embedCodes(stridedCodebook(root.child('codebook'), configuration), codes), configuration);
+          return clamp(sliceAxis(pixelsFromNormalised(decoded, root), 1, 0, 3));
+        },
+      };
+    case 'vqgan':
+      return {
+        downsampling: vqganDownsampling(configuration),
+        codes: (root, pixels) => {
+          const latents = encodeLatents(root.child('encoder'), vqganPixels(pixels, configuration), configuration);
+          return nearestCodes(root.child('quantizer'), latentVectors(root.child('quantizer'), latents, configuration), configuration);
+        },
+        pixels: (root, codes) => {
+          const quantizer = root.child('quantizer');
+          const decoded = decodeLatents(root.child('decoder'), latentsOf(quantizer, vectorsOf(quantizer, codes, configuration), configuration), configuration);
+          return clamp(configuration.pixelRange === 'zero-to-one' ? decoded : add(multiply(decoded, 0.5), 0.5));
+        },
+      };
+    default:
+      return configuration satisfies never;
+  }
+}
+
+/** Every weight of a configuration with its shape, without making any: also of the published sizes. Paths begin with `encoder`, `decoder`, …. */
+export function imageTokenizerParameters(configuration: ImageTokenizerConfiguration): ReadonlyMap<string, ParameterSpec> {
+  const { downsampling, codes, pixels } = architectureOf(configuration);
+  let specs: ReadonlyMap<string, ParameterSpec> = new Map();
+  trace('parameters', (scope) => {
+    const tree = createParameterTree(scope, 'constant');
+    scope.output('codes', codes(tree.root, scope.input('pixels', [1, 3, downsampling, downsampling])));
+    scope.output('pixels', pixels(tree.root, scope.input('someCodes', [1, 1, 1], 'int32')));
+    specs = tree.specs;
+  });
+  return specs;
+}
+
+/** Checks what the `config.json` of an image tokenizer holds. @throws TesseraeError `model-incompatible`, naming the field. */
+export function parseImageTokenizerConfiguration(source: unknown): ImageTokenizerConfiguration {
+  const fields = typeof source === 'object' && source !== null ? (source as Readonly<Record<string, unknown>>) : {};
+  switch (fields.kind) {
+    case 'dvae':
+      return parseDvaeConfiguration(fields);
+    case 'strided-dvae':
+      return parseStridedDvaeConfiguration(fields);
+    case 'vqgan':
+      return parseVqganConfiguration(fields);
+    default:
+      throw new TesseraeError('model-incompatible', `This image tokenizer is of the kind ${JSON.stringify(fields.kind)}, which is not known here.`, {
+        remedy: "Its config.json must say the kind 'dvae', 'strided-dvae' or 'vqgan'.",
+        details: { kind: fields.kind },
+      });
+  }
+}

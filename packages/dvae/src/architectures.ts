@@ -19,6 +19,7 @@ import { type DvaeConfiguration, downsamplingOf, parseDvaeConfiguration } from '
 import { decodeCodes } from './decoder.js';
 import { encode } from './encoder.js';
 import { mapPixels, pixelsFromMaps } from './likelihood.js';
+import { dvaeReach, type Reach, stridedReach } from './reach.js';
 import { decodeStrided, embedCodes, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
 import { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 import { normalisePixels, pixelsFromNormalised } from './strided/loss.js';
@@ -34,6 +35,8 @@ export type ImageTokenizerConfiguration = DvaeConfiguration | StridedDvaeConfigu
 export interface ImageTokenizerArchitecture {
   /** Pixels a code is wide and high. */
   readonly downsampling: number;
+  /** How far its convolutions look; absent where norms or attention look at the whole picture. */
+  readonly reach?: Reach;
   /** Pixels `[batch, 3, height, width]` in [0, 1] → codes int32 `[batch, rows, columns]`, without noise. */
   codes(root: ParameterScope, pixels: Tensor): Tensor;
   /** Codes int32 `[batch, rows, columns]` → pixels `[batch, 3, height, width]` in [0, 1]. */
@@ -54,12 +57,14 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
     case 'dvae':
       return {
         downsampling: downsamplingOf(configuration),
+        reach: dvaeReach(configuration),
         codes: (root, pixels) => argMax(encode(root.child('encoder'), mapPixels(pixels), configuration), 1),
         pixels: (root, codes) => pixelsFromMaps(decodeCodes(root.child('decoder'), codes, configuration)),
       };
     case 'strided-dvae':
       return {
         downsampling: stridedDownsampling(configuration),
+        reach: stridedReach(configuration),
         codes: (root, pixels) => argMax(encodeStrided(root.child('encoder'), normalisePixels(withAlpha(pixels, configuration.channels, root), root), configuration), 1),
         pixels: (root, codes) => {
           const decoded = decodeStrided(root.child('decoder'), embedCodes(stridedCodebook(root.child('codebook'), configuration), codes), configuration);

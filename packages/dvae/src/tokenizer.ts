@@ -12,6 +12,8 @@ import {
   type WeightSource,
 } from '@tesserae/core';
 import { architectureOf, type ImageTokenizerConfiguration } from './architectures.js';
+import type { Reach } from './reach.js';
+import { cropCodes, cropPicture, placeCodes, placePicture, repeatAround, type Tile, tilesOf } from './tiles.js';
 
 export interface DvaeTokenizerOptions {
   readonly configuration: ImageTokenizerConfiguration;
@@ -19,6 +21,11 @@ export interface DvaeTokenizerOptions {
   readonly backend: Backend;
   /** Pictures worked on at once. Default 8. */
   readonly batch?: number;
+  /**
+   * Larger pictures are worked on in pieces of this many codes a side, each with as much around it as it looks at: memory stays bounded
+   * and the result is the same. Default 64; without effect where norms or attention look at the whole picture (VQGANs).
+   */
+  readonly tile?: number;
 }
 
 /** Bytes `[height, width, 3]` → floats `[3, height, width]` in [0, 1], written at `offset`. */
@@ -54,10 +61,13 @@ function checkPicture({ width, height, data }: Picture, downsampling: number): v
   }
 }
 
+/** Where the wanted part lies in a tile's window. */
+const insideWindow = ({ start, end, windowStart }: Tile): [number, number] => [start - windowStart, end - windowStart];
+
 /** A trained discrete VAE, or one of its relatives, as an image tokenizer: the codes that fit best, without noise. */
 export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokenizer {
-  const { configuration, weights, backend, batch: largestBatch = 8 } = options;
-  const { downsampling, ...architecture } = architectureOf(configuration);
+  const { configuration, weights, backend, batch: largestBatch = 8, tile = 64 } = options;
+  const { downsampling, reach, ...architecture } = architectureOf(configuration);
   const programs = new Map<string, Promise<Program>>();
 
   const compiled = (direction: 'encode' | 'decode', batch: number, grid: Grid): Promise<Program> => {
@@ -81,6 +91,83 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
     return made;
   };
 
+  async function encodeWhole(pictures: readonly Picture[], signal: AbortSignal | undefined): Promise<Int32Array[]> {
+    const results: Int32Array[] = [];
+    for (let start = 0; start < pictures.length; ) {
+      signal?.throwIfAborted();
+      const { width, height } = pictures[start] ?? { width: 0, height: 0 };
+      let end = start;
+      while (end < pictures.length && end - start < largestBatch && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
+      const grid = { rows: height / downsampling, columns: width / downsampling };
+      const count = end - start;
+      const pixels = new Float32Array(count * 3 * width * height);
+      pictures.slice(start, end).forEach((picture, index) => {
+        planarPixels(picture.data, pixels, index * 3 * width * height);
+      });
+      const program = await compiled('encode', count, grid);
+      const { codes } = await program.run({ pixels: float32Array([count, 3, height, width], pixels) }, signal === undefined ? {} : { signal });
+      const size = grid.rows * grid.columns;
+      for (let index = 0; index < count; index += 1) results.push(Int32Array.from(codes?.data.subarray(index * size, (index + 1) * size) ?? []));
+      start = end;
+    }
+    return results;
+  }
+
+  async function decodeWhole(codes: readonly Int32Array[], grid: Grid, signal: AbortSignal | undefined): Promise<Picture[]> {
+    const size = grid.rows * grid.columns;
+    const pictures: Picture[] = [];
+    const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
+    for (let start = 0; start < codes.length; start += largestBatch) {
+      signal?.throwIfAborted();
+      const part = codes.slice(start, start + largestBatch);
+      const flat = new Int32Array(part.length * size);
+      part.forEach((list, index) => {
+        flat.set(list, index * size);
+      });
+      const program = await compiled('decode', part.length, grid);
+      const { pixels } = await program.run({ codes: int32Array([part.length, grid.rows, grid.columns], flat) }, signal === undefined ? {} : { signal });
+      for (let index = 0; index < part.length; index += 1) pictures.push(pictureFromPlanes(pixels?.data as Float32Array, index * 3 * width * height, width, height));
+    }
+    return pictures;
+  }
+
+  const isLarge = ({ rows, columns }: Grid): boolean => reach !== undefined && (rows > tile || columns > tile);
+
+  async function encodeInTiles(picture: Picture, { encode: around }: Reach, signal: AbortSignal | undefined): Promise<Int32Array> {
+    const columns = picture.width / downsampling;
+    const codes = new Int32Array((picture.height / downsampling) * columns);
+    for (const row of tilesOf(picture.height / downsampling, tile, around))
+      for (const column of tilesOf(columns, tile, around)) {
+        const pixels = (of: Tile): [number, number] => [of.windowStart * downsampling, of.windowEnd * downsampling];
+        const [window = new Int32Array()] = await encodeWhole([cropPicture(picture, pixels(row), pixels(column))], signal);
+        const wanted = cropCodes(window, column.windowEnd - column.windowStart, insideWindow(row), insideWindow(column));
+        placeCodes(codes, columns, wanted, column.end - column.start, row.start, column.start);
+      }
+    return codes;
+  }
+
+  async function decodeInTiles(codes: Int32Array, grid: Grid, { decode: around }: Reach, signal: AbortSignal | undefined): Promise<Picture> {
+    const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
+    const picture: Picture = { width, height, data: new Uint8Array(width * height * 3) };
+    for (const row of tilesOf(grid.rows, tile, around))
+      for (const column of tilesOf(grid.columns, tile, around)) {
+        const size = { rows: row.windowEnd - row.windowStart, columns: column.windowEnd - column.windowStart };
+        const window = cropCodes(codes, grid.columns, [row.windowStart, row.windowEnd], [column.windowStart, column.windowEnd]);
+        const [decoded] = await decodeWhole([window], size, signal);
+        if (decoded === undefined) continue;
+        const pixels = (of: Tile): [number, number] => [(of.start - of.windowStart) * downsampling, (of.end - of.windowStart) * downsampling];
+        placePicture(picture, cropPicture(decoded, pixels(row), pixels(column)), row.start * downsampling, column.start * downsampling);
+      }
+    return picture;
+  }
+
+  async function decodeAny(codes: readonly Int32Array[], grid: Grid, signal: AbortSignal | undefined): Promise<Picture[]> {
+    if (reach === undefined || !isLarge(grid)) return decodeWhole(codes, grid, signal);
+    const pictures: Picture[] = [];
+    for (const list of codes) pictures.push(await decodeInTiles(list, grid, reach, signal));
+    return pictures;
+  }
+
   return {
     specificationVersion: 'v1',
     codebookSize: configuration.codebookSize,
@@ -91,26 +178,18 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
       for (const picture of pictures) checkPicture(picture, downsampling);
       const results: Int32Array[] = [];
       for (let start = 0; start < pictures.length; ) {
-        signal?.throwIfAborted();
-        const { width, height } = pictures[start] ?? { width: 0, height: 0 };
-        let end = start;
-        while (end < pictures.length && end - start < largestBatch && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
-        const grid = { rows: height / downsampling, columns: width / downsampling };
-        const count = end - start;
-        const pixels = new Float32Array(count * 3 * width * height);
-        pictures.slice(start, end).forEach((picture, index) => {
-          planarPixels(picture.data, pixels, index * 3 * width * height);
-        });
-        const program = await compiled('encode', count, grid);
-        const { codes } = await program.run({ pixels: float32Array([count, 3, height, width], pixels) }, signal === undefined ? {} : { signal });
-        const size = grid.rows * grid.columns;
-        for (let index = 0; index < count; index += 1) results.push(Int32Array.from(codes?.data.subarray(index * size, (index + 1) * size) ?? []));
-        start = end;
+        const gridOf = ({ width, height }: Picture): Grid => ({ rows: height / downsampling, columns: width / downsampling });
+        const large = pictures.findIndex((picture, index) => index >= start && isLarge(gridOf(picture)));
+        const end = large === -1 ? pictures.length : large;
+        results.push(...(await encodeWhole(pictures.slice(start, end), signal)));
+        const picture = pictures[end];
+        if (picture !== undefined && reach !== undefined) results.push(await encodeInTiles(picture, reach, signal));
+        start = end + 1;
       }
       return results;
     },
 
-    async decode(codes, grid, { signal } = {}) {
+    async decode(codes, grid, { signal, seamless = false } = {}) {
       const size = grid.rows * grid.columns;
       for (const list of codes) {
         if (list.length !== size)
@@ -121,20 +200,23 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
             remedy: `Codes are 0 to ${configuration.codebookSize - 1}.`,
           });
       }
-      const pictures: Picture[] = [];
-      const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
-      for (let start = 0; start < codes.length; start += largestBatch) {
-        signal?.throwIfAborted();
-        const part = codes.slice(start, start + largestBatch);
-        const flat = new Int32Array(part.length * size);
-        part.forEach((list, index) => {
-          flat.set(list, index * size);
+      if (!seamless) return decodeAny(codes, grid, signal);
+      if (reach === undefined) {
+        throw new TesseraeError('invalid-argument', `A tokenizer of the kind '${configuration.kind}' looks at the whole picture and cannot decode one without seams.`, {
+          remedy: 'Leave seamless out, or use a purely convolutional tokenizer (dvae, strided-dvae).',
         });
-        const program = await compiled('decode', part.length, grid);
-        const { pixels } = await program.run({ codes: int32Array([part.length, grid.rows, grid.columns], flat) }, signal === undefined ? {} : { signal });
-        for (let index = 0; index < part.length; index += 1) pictures.push(pictureFromPlanes(pixels?.data as Float32Array, index * 3 * width * height, width, height));
       }
-      return pictures;
+      // Convolutions that wrap around and plain ones on the repeated picture are the same thing, as far as they look.
+      const { decode: around } = reach;
+      const repeated = codes.map((list) => repeatAround(list, grid, around));
+      const wider = { rows: grid.rows + 2 * around, columns: grid.columns + 2 * around };
+      const pictures = await decodeAny(
+        repeated.map((one) => one.codes),
+        wider,
+        signal,
+      );
+      const inner = (length: number): [number, number] => [around * downsampling, (around + length) * downsampling];
+      return pictures.map((picture) => cropPicture(picture, inner(grid.rows), inner(grid.columns)));
     },
 
     dispose() {

@@ -1,6 +1,7 @@
 export type {
   CallOptions,
   DecodedRow,
+  DecodeOptions,
   DecodeRequest,
   GraphLogits,
   Grid,

@@ -5,6 +5,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of turning codes into pictures. */
+export interface DecodeOptions extends CallOptions {
+  /** Decode as if the picture were repeated in all directions, so that its edges fit each other. Default false. */
+  readonly seamless?: boolean;
+}
+
 /** Rows and columns of image tokens. */
 export interface Grid {
   readonly rows: number;
@@ -29,7 +35,7 @@ export interface ImageTokenizer {
   /** Width and height must be multiples of `downsampling`. @throws TesseraeError `image-invalid`. */
   encode(pictures: readonly Picture[], options?: CallOptions): Promise<Int32Array[]>;
   /** Any grid the architecture allows. @throws TesseraeError `invalid-argument` for a code out of range. */
-  decode(codes: readonly Int32Array[], grid: Grid, options?: CallOptions): Promise<Picture[]>;
+  decode(codes: readonly Int32Array[], grid: Grid, options?: DecodeOptions): Promise<Picture[]>;
   dispose(): void;
 }
 

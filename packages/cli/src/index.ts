@@ -5,6 +5,7 @@ import { evalCommand } from './commands/eval.js';
 import { generateCommand } from './commands/generate.js';
 import { inspectCommand } from './commands/inspect.js';
 import { reconstructCommand } from './commands/reconstruct.js';
+import { tokenizeCommand } from './commands/tokenize.js';
 import { trainCommand } from './commands/train.js';
 
 export type { Command } from './command.js';
@@ -13,4 +14,4 @@ export { main } from './main.js';
 export { type LoadedModel, loadModel } from './model.js';
 
 /** Every command of `tesserae`. */
-export const commands: readonly Command[] = [dataScenesCommand, trainCommand, generateCommand, reconstructCommand, evalCommand, inspectCommand, backendsCommand];
+export const commands: readonly Command[] = [dataScenesCommand, trainCommand, tokenizeCommand, generateCommand, reconstructCommand, evalCommand, inspectCommand, backendsCommand];

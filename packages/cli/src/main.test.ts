@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -141,6 +141,25 @@ describe('from own pictures to a picture', () => {
     });
     expect(await readdir(join(model(), 'training', 'prior'))).toEqual(expect.arrayContaining(['curves.svg', 'metrics.jsonl']));
     expect(await readdir(join(model(), 'training', 'prior'))).not.toContain('checkpoint.safetensors');
+  });
+
+  it('trains the same prior on codes that were made once', async () => {
+    const [codes, again] = [join(folder, 'codes.safetensors'), join(folder, 'on-codes')];
+    const tokenized = await runCommand(['tokenize', pictures(), '--model', model(), '--out', codes, '--json']);
+    expect(JSON.parse(tokenized.stdout)).toMatchObject({ pictures: 12, skipped: [{ file: 'torn.png' }], codebookSize: 16 });
+    await cp(join(model(), 'image-tokenizer'), join(again, 'image-tokenizer'), { recursive: true });
+    const index = JSON.parse(await readFile(join(model(), 'model_index.json'), 'utf8')) as { parts: Record<string, unknown> };
+    await writeFile(join(again, 'model_index.json'), JSON.stringify({ ...index, parts: { imageTokenizer: index.parts.imageTokenizer } }));
+    const { code, stderr } = await runCommand(['train', codes, '--stage', 'prior', '--out', again, '--json', ...tinyTraining]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const weights = (of: string): Promise<Buffer> => readFile(join(of, 'prior', 'model.safetensors'));
+    expect((await weights(again)).equals(await weights(model()))).toBe(true);
+
+    const both = await runCommand(['train', codes, '--out', again]);
+    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('--stage prior') });
+    await writeFile(join(again, 'model_index.json'), JSON.stringify({ ...index, parts: { imageTokenizer: { folder: 'image-tokenizer', sha256: {} } } }));
+    const foreign = await runCommand(['train', codes, '--stage', 'prior', '--out', again, ...tinyTraining]);
+    expect(foreign).toMatchObject({ code: 1, stderr: expect.stringContaining('another image tokenizer') });
   });
 
   it('leaves the relaxed objective out when it has no updates', async () => {

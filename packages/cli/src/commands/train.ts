@@ -1,21 +1,24 @@
-import { join } from 'node:path';
-import { type Picture, TesseraeError } from '@tesserae/core';
+import { extname, join } from 'node:path';
+import { TesseraeError } from '@tesserae/core';
 import { openModelFolder, writeFileAtomically } from '@tesserae/core/node';
-import { loadImages, openFolder } from '@tesserae/datasets/node';
+import { type LoadedImages, loadImages, openFolder } from '@tesserae/datasets/node';
 import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
 import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
 import { loadImageTokenizer } from '../model.js';
+import type { Output } from '../terminal/output.js';
+import { encodePictures, readCodedPictures } from '../training/coded-pictures.js';
 import { imageTokenizerRecipe, priorRecipe } from '../training/recipes.js';
 import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
 import { type CodedPicture, trainPrior } from '../training/train-prior.js';
+import { tokenizerHashOf } from './tokenize.js';
 
 const stages = ['both', 'tokenizer', 'prior'] as const;
 
 export const trainCommand: Command = {
   name: 'train',
   summary: 'Trains a model on a folder of pictures with captions: first the image tokenizer, then the prior.',
-  usage: 'train ./my-pictures --out ./my-model [options]',
+  usage: 'train ./my-pictures --out ./my-model [options], or train codes.safetensors --stage prior',
   options: {
     out: { type: 'string', short: 'o', value: 'DIR', help: 'model folder to write (required)' },
     stage: { type: 'string', value: 'NAME', help: 'both (default), tokenizer or prior' },
@@ -64,15 +67,12 @@ export const trainCommand: Command = {
     const backend = await openBackend(context);
     try {
       output.note(`seed ${seed}, ${backend.description}`);
-      const reading = output.progress('reading pictures', 1, 'pictures');
-      const found = await openFolder(folder, { signal });
-      const images = await loadImages(found, { size, signal, onProgress: ({ done, total }) => reading.update(done, `of ${total}`) });
-      reading.end();
-      for (const { file, reason } of images.skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
-      output.note(`${images.examples.length} pictures${images.skipped.length === 0 ? '' : `, ${images.skipped.length} skipped`}`);
+      const isCoded = extname(folder) === '.safetensors';
+      if (isCoded && stage !== 'prior') throw new UsageError(`${folder} holds codes, which only --stage prior can be trained on.`);
+      const images = isCoded ? undefined : await readImages(folder, size, { output, signal });
 
       let tokenizerFigures: Readonly<Record<string, number>> | undefined;
-      if (stage !== 'prior' && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
+      if (images !== undefined && stage !== 'prior' && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
         const recipe = imageTokenizerRecipe({
           size,
           seed,
@@ -95,29 +95,27 @@ export const trainCommand: Command = {
       }
 
       let priorFigures: Readonly<Record<string, number>> | undefined;
+      let pictureCount = images?.examples.length ?? 0;
       if (stage !== 'tokenizer') {
-        const captioned = images.examples.filter(({ captions }) => captions.length > 0);
-        if (captioned.length === 0) {
+        const model = await openModelFolder(out);
+        const tokenizer = await loadImageTokenizer(model, { backend, maximumBatch: 32 });
+        const all =
+          images === undefined
+            ? await codedFor(tokenizerHashOf(model.index.parts), folder)
+            : await encodePictures(
+                tokenizer,
+                images.examples.map(({ captions }, index) => ({ captions, pixels: images.pixels[index] ?? new Uint8Array() })),
+                size,
+                { output, signal },
+              );
+        const coded = all.filter(({ captions }) => captions.length > 0);
+        if (coded.length === 0) {
           throw new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, {
             remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.',
           });
         }
-        const tokenizer = await loadImageTokenizer(await openModelFolder(out), { backend, maximumBatch: 32 });
-        const coded: CodedPicture[] = [];
-        const bar = output.progress('encoding pictures', images.examples.length, 'pictures');
-        for (let start = 0; start < images.examples.length; start += 32) {
-          signal.throwIfAborted();
-          const pictures = images.pixels.slice(start, start + 32).map((data): Picture => ({ width: size, height: size, data }));
-          const codes = await tokenizer.encode(pictures, { signal });
-          codes.forEach((list, index) => {
-            const captions = images.examples[start + index]?.captions ?? [];
-            if (captions.length > 0) coded.push({ captions, codes: list });
-          });
-          bar.update(Math.min(start + 32, images.examples.length));
-        }
-        bar.end();
         const textModel = trainBytePairModel(
-          captioned.flatMap(({ captions }) => captions),
+          coded.flatMap(({ captions }) => captions),
           { vocabularySize: whole('vocabulary', 1024, 257), signal },
         );
         const textTokenizer = createBytePairTokenizer(textModel);
@@ -135,6 +133,7 @@ export const trainCommand: Command = {
           learningRate: rate('prior-rate', 5e-3),
           seed,
         });
+        pictureCount = images?.examples.length ?? all.length;
         parsePriorConfiguration(recipe.configuration);
         tokenizer.dispose();
         priorFigures = await trainPrior({ recipe, pictures: coded, textModel, textTokenizer, modelFolder: out, floats, backend, resume, output, signal });
@@ -144,14 +143,35 @@ export const trainCommand: Command = {
             .join(', ')}`,
         );
       }
-      await writeFileAtomically(join(out, 'training', 'command.json'), `${JSON.stringify({ stage, seed, size, skipped: images.skipped.length }, null, 2)}\n`);
+      await writeFileAtomically(join(out, 'training', 'command.json'), `${JSON.stringify({ stage, seed, size, skipped: images?.skipped.length ?? 0 }, null, 2)}\n`);
       output.print(`${out} is ready${stage === 'tokenizer' ? '' : `: tesserae generate "…" --model ${out}`}`);
-      return { model: out, seed, pictures: images.examples.length, skipped: images.skipped, imageTokenizer: tokenizerFigures, prior: priorFigures };
+      return { model: out, seed, pictures: pictureCount, skipped: images?.skipped ?? [], imageTokenizer: tokenizerFigures, prior: priorFigures };
     } finally {
       await backend.dispose();
     }
   },
 };
+
+async function readImages(folder: string, size: number, { output, signal }: { readonly output: Output; readonly signal: AbortSignal }): Promise<LoadedImages> {
+  const reading = output.progress('reading pictures', 1, 'pictures');
+  const found = await openFolder(folder, { signal });
+  const images = await loadImages(found, { size, signal, onProgress: ({ done, total }) => reading.update(done, `of ${total}`) });
+  reading.end();
+  for (const { file, reason } of images.skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
+  output.note(`${images.examples.length} pictures${images.skipped.length === 0 ? '' : `, ${images.skipped.length} skipped`}`);
+  return images;
+}
+
+/** Codes of a file, if they are this tokenizer's. */
+async function codedFor(tokenizer: string, file: string): Promise<readonly CodedPicture[]> {
+  const coded = await readCodedPictures(file);
+  if (coded.tokenizer !== tokenizer) {
+    throw new TesseraeError('model-incompatible', `The codes in ${file} were made with another image tokenizer.`, {
+      remedy: 'Make them again with tesserae tokenize and this model.',
+    });
+  }
+  return coded.pictures;
+}
 
 /** Whether a model folder already has a finished part. */
 async function hasPart(folder: string, part: string): Promise<boolean> {

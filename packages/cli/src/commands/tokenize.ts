@@ -1,0 +1,54 @@
+import { openModelFolder } from '@tesserae/core/node';
+import { openFolder } from '@tesserae/datasets/node';
+import { openBackend } from '../backends.js';
+import { type Command, engineOptions, modelFolder, modelOption, textOption, UsageError } from '../command.js';
+import { loadImageTokenizer } from '../model.js';
+import { tokenizeFolder } from '../training/coded-pictures.js';
+
+export const tokenizeCommand: Command = {
+  name: 'tokenize',
+  summary: 'Encodes a folder of pictures once, so that priors can be trained on the codes.',
+  usage: 'tokenize ./my-pictures --model ./my-model --out codes.safetensors',
+  options: {
+    ...modelOption,
+    out: { type: 'string', short: 'o', value: 'FILE', help: 'safetensors file to write (required); an interrupted run goes on' },
+    ...engineOptions,
+  },
+  async run(context) {
+    const { positionals, options, output, signal } = context;
+    const [folder] = positionals;
+    const out = textOption(options, 'out');
+    if (folder === undefined) throw new UsageError('Name the folder with the pictures.');
+    if (out === undefined) throw new UsageError('Say where the codes go: --out codes.safetensors.');
+    const backend = await openBackend(context);
+    try {
+      const model = await openModelFolder(modelFolder(context));
+      const tokenizer = await loadImageTokenizer(model, { backend, maximumBatch: 32 });
+      try {
+        const { pictures, kept, skipped } = await tokenizeFolder({
+          folder: await openFolder(folder, { signal }),
+          tokenizer,
+          tokenizerHash: tokenizerHashOf(model.index.parts),
+          size: tokenizer.grid.columns * tokenizer.downsampling,
+          out,
+          output,
+          signal,
+        });
+        for (const { file, reason } of skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
+        output.print(
+          `${out}: ${pictures} pictures of ${tokenizer.grid.rows}×${tokenizer.grid.columns} codes${kept === 0 ? '' : `, ${kept} of them from an earlier run`}${skipped.length === 0 ? '' : `, ${skipped.length} skipped`}`,
+        );
+        return { file: out, pictures, kept, skipped, rows: tokenizer.grid.rows, columns: tokenizer.grid.columns, codebookSize: tokenizer.codebookSize };
+      } finally {
+        tokenizer.dispose();
+      }
+    } finally {
+      await backend.dispose();
+    }
+  },
+};
+
+/** What tells the encoder and codebook of one model from another's. */
+export function tokenizerHashOf(parts: Readonly<Record<string, { readonly sha256: Readonly<Record<string, string>> }>>): string {
+  return parts.imageTokenizer?.sha256['model.safetensors'] ?? '';
+}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand } from './__fixtures__/run-command.js';
 import { writeStripes } from './__fixtures__/stripes.js';
+import { relativeNames } from './training/relative-recipes.js';
 
 let folder = '';
 beforeAll(async () => {
@@ -49,6 +50,7 @@ describe('a wrong call', () => {
     ['an unknown option', ['generate', 'a cat', '--colour'], '--colour'],
     ['an empty prompt', ['generate', '  '], 'Say what the picture should show'],
     ['a number out of range', ['generate', 'a cat', '--top-p', '1.5'], '--top-p 1.5'],
+    ['an unknown tokenizer', ['train', 'x', '--out', 'y', '--tokenizer', 'jpeg'], '--tokenizer jpeg'],
     ['an unknown stage', ['train', 'x', '--out', 'y', '--stage', 'third'], '--stage third'],
     ['no output folder', ['train', 'x'], '--out'],
     ['an unknown split', ['data', 'scenes', 'x', '--split', 'test'], '--split test'],
@@ -160,6 +162,17 @@ describe('from own pictures to a picture', () => {
     await writeFile(join(again, 'model_index.json'), JSON.stringify({ ...index, parts: { imageTokenizer: { folder: 'image-tokenizer', sha256: {} } } }));
     const foreign = await runCommand(['train', codes, '--stage', 'prior', '--out', again, ...tinyTraining]);
     expect(foreign).toMatchObject({ code: 1, stderr: expect.stringContaining('another image tokenizer') });
+  });
+
+  it.each(relativeNames.filter((name) => name !== 'vqgan-normalised'))('trains %s in place of the dVAE, and makes pictures with it', async (name) => {
+    const out = join(folder, name);
+    const { code, stdout, stderr } = await runCommand(['train', pictures(), '--tokenizer', name, '--out', out, '--json', ...tinyTraining]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ imageTokenizer: { psnr: expect.any(Number), usedCodes: expect.any(Number) } });
+    const config = JSON.parse(await readFile(join(out, 'image-tokenizer', 'config.json'), 'utf8')) as { kind: string };
+    expect(name.startsWith(config.kind)).toBe(true);
+    expect(await runCommand(['reconstruct', join(pictures(), 'picture 1.png'), '--model', out, '--out', out])).toMatchObject({ code: 0 });
+    expect(await runCommand(['generate', 'red stripes', '--model', out, '--out', out, '--seed', '1'])).toMatchObject({ code: 0 });
   });
 
   it('leaves the relaxed objective out when it has no updates', async () => {

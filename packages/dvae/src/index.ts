@@ -13,6 +13,8 @@ export { decodeStrided, embedCodes, embedRelaxed, encodeStrided, stridedCodebook
 export { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 export { normalisePixels, pixelsFromNormalised, type StridedDvaeObjective, stridedLoss, stridedTrainingLoss } from './strided/loss.js';
 export { createDvaeTokenizer, type DvaeTokenizerOptions, pictureFromPlanes, planarPixels } from './tokenizer.js';
+export { reconstructionLoss } from './validation.js';
+export { initialiseCodebook } from './vqgan/codebook-initialisation.js';
 export { parseVqganConfiguration, type VqganConfiguration, type VqganPixelRange, type VqganQuantizer, vqganDownsampling } from './vqgan/configuration.js';
 export { decodeLatents } from './vqgan/decoder.js';
 export { encodeLatents, vqganPixels } from './vqgan/encoder.js';

@@ -9,10 +9,13 @@ import { loadImageTokenizer } from '../model.js';
 import type { Output } from '../terminal/output.js';
 import { encodePictures, readCodedPictures } from '../training/coded-pictures.js';
 import { imageTokenizerRecipe, priorRecipe } from '../training/recipes.js';
+import { relativeNames, relativeRecipe } from '../training/relative-recipes.js';
 import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
 import { type CodedPicture, trainPrior } from '../training/train-prior.js';
+import { trainRelative } from '../training/train-relative.js';
 import { tokenizerHashOf } from './tokenize.js';
 
+const storedTypes = ['float32', 'float16'] as const;
 const stages = ['both', 'tokenizer', 'prior'] as const;
 
 export const trainCommand: Command = {
@@ -29,8 +32,13 @@ export const trainCommand: Command = {
     codebook: { type: 'string', value: 'N', help: 'codes of the image tokenizer (default 512)' },
     hidden: { type: 'string', value: 'N', help: 'channels of its first group (default 32)' },
     blocks: { type: 'string', value: 'N', help: 'residual blocks a group (default 1)' },
+    tokenizer: { type: 'string', value: 'NAME', help: `dvae (default), or a relative: ${relativeNames.join(', ')}` },
     'warm-up-steps': { type: 'string', value: 'N', help: 'updates of the autoencoder its codebook is made from (default 1500)' },
-    'tokenizer-steps': { type: 'string', value: 'N', help: "updates of the paper's relaxed objective then (default 0: short trainings gain nothing by it)" },
+    'tokenizer-steps': {
+      type: 'string',
+      value: 'N',
+      help: "updates of the paper's relaxed objective then (default 0: short trainings gain nothing by it); of a relative, all its updates (default 3000)",
+    },
     'refinement-steps': { type: 'string', value: 'N', help: 'updates of its decoder alone, once the codes are final (default 1000)' },
     'tokenizer-batch': { type: 'string', value: 'N', help: 'pictures an update (default 16)' },
     'tokenizer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-4)' },
@@ -62,8 +70,11 @@ export const trainCommand: Command = {
     const downsampling = whole('downsampling', 8, 2);
     if (!Number.isInteger(Math.log2(downsampling)) || size % downsampling !== 0)
       throw new UsageError(`--downsampling ${downsampling}: give a power of 2 that divides the size ${size}.`);
-    const floats = textOption(options, 'dtype') ?? 'float32';
-    if (floats !== 'float32' && floats !== 'float16') throw new UsageError(`--dtype ${floats}: use float32 or float16.`);
+    const floats = storedTypes.find((name) => name === (textOption(options, 'dtype') ?? 'float32'));
+    if (floats === undefined) throw new UsageError(`--dtype ${textOption(options, 'dtype')}: use ${storedTypes.join(' or ')}.`);
+    const wanted = textOption(options, 'tokenizer') ?? 'dvae';
+    const relative = relativeNames.find((name) => name === wanted);
+    if (relative === undefined && wanted !== 'dvae') throw new UsageError(`--tokenizer ${wanted}: use dvae, ${relativeNames.join(', ')}.`);
     const backend = await openBackend(context);
     try {
       output.note(`seed ${seed}, ${backend.description}`);
@@ -73,20 +84,24 @@ export const trainCommand: Command = {
 
       let tokenizerFigures: Readonly<Record<string, number>> | undefined;
       if (images !== undefined && stage !== 'prior' && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
-        const recipe = imageTokenizerRecipe({
+        const choices = {
           size,
           seed,
           codebookSize: whole('codebook', 512, 2),
           downsampling,
           hidden: whole('hidden', 32, 4),
           blocksPerGroup: whole('blocks', 1),
-          steps: whole('tokenizer-steps', 0, 0),
+          steps: whole('tokenizer-steps', relative === undefined ? 0 : 3000, relative === undefined ? 0 : 1),
           refinementSteps: whole('refinement-steps', 1000),
           warmUpSteps: whole('warm-up-steps', 1500),
           batch: whole('tokenizer-batch', 16),
           learningRate: rate('tokenizer-rate', 5e-4),
-        });
-        tokenizerFigures = await trainImageTokenizer({ recipe, pictures: images.pixels, modelFolder: out, floats, backend, resume, output, signal });
+        };
+        const common = { pictures: images.pixels, modelFolder: out, floats, backend, resume, output, signal };
+        tokenizerFigures =
+          relative === undefined
+            ? await trainImageTokenizer({ ...common, recipe: imageTokenizerRecipe(choices) })
+            : await trainRelative({ ...common, recipe: relativeRecipe(relative, choices) });
         output.print(
           `image tokenizer: ${Object.entries(tokenizerFigures)
             .map(([name, value]) => `${name} ${value.toPrecision(4)}`)

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'unsupported-operation'
   | 'file-missing'
   | 'file-corrupt'
+  | 'file-unsafe'
   | 'file-write-failed'
   | 'model-incompatible'
   | 'prompt-invalid'

@@ -1,0 +1,61 @@
+import { closeSync, fstatSync, openSync, read } from 'node:fs';
+import { promisify } from 'node:util';
+import { TesseraeError } from '@tesserae/core';
+import { type ByteSource, checkRange } from '../byte-source.js';
+import { refuseDamaged } from '../refusal.js';
+
+/** Some systems read at most 2 GiB at once. */
+const mostAtOnce = 1 << 30;
+
+function unreadable(path: string, cause: unknown): never {
+  const absent = typeof cause === 'object' && cause !== null && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
+  throw new TesseraeError('file-missing', absent ? `${path} does not exist.` : `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+    remedy: 'Check the path.',
+    cause,
+  });
+}
+
+const readAsync = promisify(read);
+/** Opening blocks for microseconds; a thread's turn for it, before every tensor, would cost more than reading a small one. */
+async function withFile<T>(path: string, use: (descriptor: number) => Promise<T> | T): Promise<T> {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (cause) {
+    return unreadable(path, cause);
+  }
+  try {
+    return await use(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * A file of the disk. It is open only while it is read: there is nothing to close.
+ * @throws TesseraeError `file-missing`.
+ */
+export async function fileSource(path: string): Promise<ByteSource> {
+  const size = await withFile(path, (descriptor) => {
+    const stats = fstatSync(descriptor);
+    return stats.isFile() ? stats.size : unreadable(path, new Error('it is not a file'));
+  });
+  return {
+    name: path,
+    size,
+    async read(offset, length, { signal } = {}) {
+      signal?.throwIfAborted();
+      checkRange({ name: path, size }, offset, length);
+      return withFile(path, async (descriptor) => {
+        const bytes = new Uint8Array(length);
+        for (let done = 0; done < length; ) {
+          const { bytesRead } = await readAsync(descriptor, bytes, done, Math.min(length - done, mostAtOnce), offset + done).catch((cause: unknown) => unreadable(path, cause));
+          if (bytesRead === 0) return refuseDamaged(path, `it became shorter while it was read: it ends at byte ${offset + done}`);
+          done += bytesRead;
+          signal?.throwIfAborted();
+        }
+        return bytes;
+      });
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export { fileSource } from './file-source.js';
+export { openCheckpointFile } from './open-checkpoint-file.js';

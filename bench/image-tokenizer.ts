@@ -15,7 +15,7 @@ import {
   uniformArray,
   weightsFromArrays,
 } from '@tesserae/core';
-import { createDvaeTokenizer, type DvaeConfiguration, decodeCodes, downsamplingOf, dvaeTrainingLoss, encode, mapPixels, pixelsFromMaps, planarPixels } from '@tesserae/dvae';
+import { createImageTokenizer, type DvaeConfiguration, decodeCodes, downsamplingOf, dvaeTrainingLoss, encode, mapPixels, pixelsFromMaps, planarPixels } from '@tesserae/dvae';
 import { type Benchmark, figure, rates, shares } from './benchmark.js';
 import { countFlops } from './count-flops.js';
 import { matrixProduct } from './matrix-product.js';
@@ -72,7 +72,7 @@ export const imageTokenizer: Benchmark = {
     };
     const state = await backend.createState(initialTrainingState(step, key));
     const program = await backend.compile(step.graph, { state });
-    const tokenizer = createDvaeTokenizer({ configuration, weights: weightsFromArrays(initialiseParameters(step.specs.values(), key)), backend, batch });
+    const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(initialiseParameters(step.specs.values(), key)), backend, batch });
     const product = await matrixProduct(backend);
     try {
       const codes = await tokenizer.encode(pictures);

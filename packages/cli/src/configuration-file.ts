@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BackendChoice, type SamplingPlugin, TesseraeError } from '@tesserae/core';
+import { fileExists } from '@tesserae/core/node';
 import { createJiti } from 'jiti';
 import type { LoadedModel } from './model.js';
 
@@ -78,12 +78,6 @@ export async function readConfiguration(folder: string, named?: string): Promise
 }
 
 async function firstThatExists(files: readonly string[]): Promise<string | undefined> {
-  for (const file of files) {
-    const found = await stat(file).then(
-      (entry) => entry.isFile(),
-      () => false,
-    );
-    if (found) return file;
-  }
+  for (const file of files) if (await fileExists(file)) return file;
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Backend, createGenerator, type Generator, type ImagePrior, type ImageTokenizer, type SamplingPlugin, TesseraeError, type TextTokenizer } from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
-import { createDvaeTokenizer, parseImageTokenizerConfiguration } from '@tesserae/dvae';
+import { createImageTokenizer, parseImageTokenizerConfiguration } from '@tesserae/dvae';
 import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
 import { type GenerationSettings, parseGenerationSettings } from './sampling.js';
 
@@ -24,7 +24,7 @@ export interface LoadOptions {
 
 export async function loadImageTokenizer(model: OpenedModel, { backend, maximumBatch = 16 }: LoadOptions): Promise<ImageTokenizer> {
   const configuration = parseImageTokenizerConfiguration(await model.readJson('imageTokenizer', 'config.json'));
-  return createDvaeTokenizer({ configuration, weights: await model.openWeights('imageTokenizer'), backend, batch: maximumBatch });
+  return createImageTokenizer({ configuration, weights: await model.openWeights('imageTokenizer'), backend, batch: maximumBatch });
 }
 
 export async function loadTextTokenizer(model: OpenedModel): Promise<TextTokenizer> {

@@ -13,6 +13,7 @@ import {
   sliceAxis,
   type Tensor,
   TesseraeError,
+  type TraceScope,
   trace,
 } from '@tesserae/core';
 import { type DvaeConfiguration, downsamplingOf, parseDvaeConfiguration } from './configuration.js';
@@ -89,17 +90,28 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
   }
 }
 
-/** Every weight of a configuration with its shape, without making any: also of the published sizes. Paths begin with `encoder`, `decoder`, …. */
-export function imageTokenizerParameters(configuration: ImageTokenizerConfiguration): ReadonlyMap<string, ParameterSpec> {
-  const { downsampling, codes, pixels } = architectureOf(configuration);
+/** The weights that a part of an architecture reads, by path, without making any. */
+function parametersOf(read: (root: ParameterScope, scope: TraceScope) => void): ReadonlyMap<string, ParameterSpec> {
   let specs: ReadonlyMap<string, ParameterSpec> = new Map();
   trace('parameters', (scope) => {
     const tree = createParameterTree(scope, 'constant');
-    scope.output('codes', codes(tree.root, scope.input('pixels', [1, 3, downsampling, downsampling])));
-    scope.output('pixels', pixels(tree.root, scope.input('someCodes', [1, 1, 1], 'int32')));
+    read(tree.root, scope);
     specs = tree.specs;
   });
   return specs;
+}
+
+/** What decides the codes of a picture: weights beyond these (a decoder refined later) leave codes as they are. */
+export function encodingParameters(configuration: ImageTokenizerConfiguration): ReadonlyMap<string, ParameterSpec> {
+  const { downsampling, codes } = architectureOf(configuration);
+  return parametersOf((root, scope) => scope.output('codes', codes(root, scope.input('pixels', [1, 3, downsampling, downsampling]))));
+}
+
+/** Every weight of a configuration with its shape, also of the published sizes. Paths begin with `encoder`, `decoder`, …. */
+export function imageTokenizerParameters(configuration: ImageTokenizerConfiguration): ReadonlyMap<string, ParameterSpec> {
+  const { pixels } = architectureOf(configuration);
+  const decoding = parametersOf((root, scope) => scope.output('pixels', pixels(root, scope.input('codes', [1, 1, 1], 'int32'))));
+  return new Map([...encodingParameters(configuration), ...decoding]);
 }
 
 /** Checks what the `config.json` of an image tokenizer holds. @throws TesseraeError `model-incompatible`, naming the field. */

@@ -5,7 +5,7 @@ import { firstWeights, parametersOf, rectangles, tinyDvae } from './__fixtures__
 import { initialiseDvae } from './codebook-initialisation.js';
 import { codebookUsage } from './codebook-usage.js';
 import { mapPixels } from './likelihood.js';
-import { createDvaeTokenizer, pictureFromPlanes } from './tokenizer.js';
+import { createImageTokenizer, pictureFromPlanes } from './tokenizer.js';
 import { dvaeWarmUpLoss, embedContinuously } from './warm-up.js';
 
 const batch = 24;
@@ -21,7 +21,7 @@ function warmWeights(): Map<string, HostArray> {
 }
 
 async function codesOf(weights: ReadonlyMap<string, HostArray>): Promise<number[]> {
-  const tokenizer = createDvaeTokenizer({ configuration: tinyDvae, weights: weightsFromArrays(weights), backend: createReferenceBackend() });
+  const tokenizer = createImageTokenizer({ configuration: tinyDvae, weights: weightsFromArrays(weights), backend: createReferenceBackend() });
   return (await tokenizer.encode(pictures)).flatMap((codes) => [...codes]);
 }
 

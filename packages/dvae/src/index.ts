@@ -1,4 +1,11 @@
-export { architectureOf, type ImageTokenizerArchitecture, type ImageTokenizerConfiguration, imageTokenizerParameters, parseImageTokenizerConfiguration } from './architectures.js';
+export {
+  architectureOf,
+  encodingParameters,
+  type ImageTokenizerArchitecture,
+  type ImageTokenizerConfiguration,
+  imageTokenizerParameters,
+  parseImageTokenizerConfiguration,
+} from './architectures.js';
 export { clusterRows, spreadRows } from './cluster-rows.js';
 export { initialiseDvae } from './codebook-initialisation.js';
 export { type CodebookUsage, codebookUsage } from './codebook-usage.js';
@@ -8,12 +15,12 @@ export { decoderRefinementLoss } from './decoder-refinement.js';
 export { encode, encodeFeatures } from './encoder.js';
 export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from './likelihood.js';
 export { type DvaeObjective, type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform, usageDivergence } from './loss.js';
+export { reconstructionLoss } from './reconstruction-loss.js';
 export { gumbelNoise, type Relaxation, relax, relaxWith } from './relaxation.js';
 export { decodeStrided, embedCodes, embedRelaxed, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
 export { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 export { normalisePixels, pixelsFromNormalised, type StridedDvaeObjective, stridedLoss, stridedTrainingLoss } from './strided/loss.js';
-export { createDvaeTokenizer, type DvaeTokenizerOptions, pictureFromPlanes, planarPixels } from './tokenizer.js';
-export { reconstructionLoss } from './validation.js';
+export { createImageTokenizer, type ImageTokenizerOptions, pictureFromPlanes, planarPixels } from './tokenizer.js';
 export { initialiseCodebook } from './vqgan/codebook-initialisation.js';
 export { parseVqganConfiguration, type VqganConfiguration, type VqganPixelRange, type VqganQuantizer, vqganDownsampling } from './vqgan/configuration.js';
 export { decodeLatents } from './vqgan/decoder.js';

@@ -19,6 +19,7 @@ import {
 import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
 import { decodeCodes, decodeRelaxed } from './decoder.js';
 import { encode } from './encoder.js';
+import { meanKl } from './kl-to-uniform.js';
 import { mapPixels, negativeLogLikelihood, pixelsFromMaps } from './likelihood.js';
 import { relax } from './relaxation.js';
 
@@ -42,13 +43,9 @@ export interface DvaeSchedules extends DvaeObjective {
   readonly klWeight: Schedule;
 }
 
-/**
- * KL(q(z|x) ‖ uniform) in nats, mean over positions: ln K + Σ p ln p, from the raw logits without noise or temperature
- * (openai/DALL-E#26).
- */
+/** KL(q(z|x) ‖ uniform) in nats, mean over positions; logits `[batch, codebook, rows, columns]`. */
 export function klToUniform(logits: Tensor): Tensor {
-  const logProbabilities = logSoftmax(transpose(logits, [0, 2, 3, 1]));
-  return add(reduceMean(reduceSum(multiply(exp(logProbabilities), logProbabilities), { axes: [-1] })), Math.log(logits.shape[1] ?? 1));
+  return meanKl(transpose(logits, [0, 2, 3, 1]));
 }
 
 /**

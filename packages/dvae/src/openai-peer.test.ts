@@ -8,7 +8,7 @@ import { decodeCodes, decodeRelaxed } from './decoder.js';
 import { encode } from './encoder.js';
 import { mapPixels, negativeLogLikelihood, pixelsFromMaps } from './likelihood.js';
 import { dvaeTrainingLoss, klToUniform } from './loss.js';
-import { createDvaeTokenizer, pictureFromPlanes } from './tokenizer.js';
+import { createImageTokenizer, pictureFromPlanes } from './tokenizer.js';
 
 type Engine = (typeof engines)[number];
 
@@ -135,7 +135,7 @@ describe.each(caseNames)('openai/DALL-E, %s', (name) => {
 
     it('does all of it as a tokenizer, bytes to codes to bytes', async () => {
       const backend = await engine.open();
-      const tokenizer = createDvaeTokenizer({ configuration: recorded.configuration, weights: weightsFromArrays(recorded.weights), backend });
+      const tokenizer = createImageTokenizer({ configuration: recorded.configuration, weights: weightsFromArrays(recorded.weights), backend });
       const image = recorded.read('image_u8');
       const [batch = 0, , height = 0, width = 0] = image.shape;
       const planes = Float32Array.from(image.data, (value) => value / 255);

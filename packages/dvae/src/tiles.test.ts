@@ -8,7 +8,7 @@ import { architectureOf, type ImageTokenizerConfiguration, imageTokenizerParamet
 import type { DvaeConfiguration } from './configuration.js';
 import type { StridedDvaeConfiguration } from './strided/configuration.js';
 import { tilesOf } from './tiles.js';
-import { createDvaeTokenizer } from './tokenizer.js';
+import { createImageTokenizer } from './tokenizer.js';
 
 const threeGroups: DvaeConfiguration = { ...tinyDvae, imageSize: 16, groups: 3 };
 const strided: StridedDvaeConfiguration = { kind: 'strided-dvae', imageSize: 16, channels: 3, codebookSize: 24, codeWidth: 8, layers: 2, residualBlocks: 1, hidden: 8 };
@@ -62,7 +62,7 @@ describe.each(configurations)('%s', (_, configuration) => {
 
   it('gives a large picture the same codes in tiles as whole, and codes the same picture', async () => {
     const backend = await openOnnx();
-    const open = (tile: number) => createDvaeTokenizer({ configuration, weights: weightsFromArrays(weights), backend, tile });
+    const open = (tile: number) => createImageTokenizer({ configuration, weights: weightsFromArrays(weights), backend, tile });
     const [whole, tiled] = [open(1000), open(5)];
     const grid = { rows: 13, columns: 17 };
     const picture = noisePicture(grid.columns * downsampling, grid.rows * downsampling, 1);
@@ -85,7 +85,7 @@ describe.each(configurations)('%s', (_, configuration) => {
 
   it('decodes without seams: moving the codes around the torus moves the picture', async () => {
     const backend = await openOnnx();
-    const tokenizer = createDvaeTokenizer({ configuration, weights: weightsFromArrays(weights), backend });
+    const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(weights), backend });
     const grid = { rows: 5, columns: 6 };
     const codes = someCodes(30, configuration.codebookSize);
     const moved = Int32Array.from(codes, (__, index) => codes[((Math.floor(index / 6) + 3) % 5) * 6 + (((index % 6) + 2) % 6)] ?? 0);
@@ -123,7 +123,7 @@ describe('a VQGAN', () => {
       normGroups: 2,
     };
     const backend = await openOnnx();
-    const tokenizer = createDvaeTokenizer({ configuration, weights: weightsFromArrays(weightsOf(configuration)), backend, tile: 2 });
+    const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(weightsOf(configuration)), backend, tile: 2 });
     await expect(tokenizer.decode([new Int32Array(16)], tokenizer.grid, { seamless: true })).rejects.toMatchObject({ code: 'invalid-argument' });
     // A tile size changes nothing: its norms see the whole picture.
     expect(await tokenizer.decode([new Int32Array(16)], tokenizer.grid)).toHaveLength(1);

@@ -3,15 +3,15 @@ import { weightsFromArrays } from '@tesserae/core';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
 import { firstWeights, noisePicture, tinyDvae } from './__fixtures__/tiny-dvae.js';
-import { createDvaeTokenizer, pictureFromPlanes, planarPixels } from './tokenizer.js';
+import { createImageTokenizer, pictureFromPlanes, planarPixels } from './tokenizer.js';
 
 function tokenizer(batch = 8): ImageTokenizer {
-  return createDvaeTokenizer({ configuration: tinyDvae, weights: weightsFromArrays(firstWeights(tinyDvae)), backend: createReferenceBackend(), batch });
+  return createImageTokenizer({ configuration: tinyDvae, weights: weightsFromArrays(firstWeights(tinyDvae)), backend: createReferenceBackend(), batch });
 }
 
 const pictures = Array.from({ length: 5 }, (_, index) => noisePicture(8, 8, index));
 
-describe('createDvaeTokenizer', () => {
+describe('createImageTokenizer', () => {
   it('says what it is', () => {
     expect(tokenizer()).toMatchObject({ specificationVersion: 'v1', codebookSize: 16, downsampling: 2, grid: { rows: 4, columns: 4 } });
   });

@@ -12,10 +12,10 @@ import {
   type WeightSource,
 } from '@tesserae/core';
 import { architectureOf, type ImageTokenizerConfiguration } from './architectures.js';
-import type { Reach } from './reach.js';
-import { cropCodes, cropPicture, placeCodes, placePicture, repeatAround, type Tile, tilesOf } from './tiles.js';
+import { decodeInTiles, encodeInTiles } from './tiled.js';
+import { cropPicture, repeatAround } from './tiles.js';
 
-export interface DvaeTokenizerOptions {
+export interface ImageTokenizerOptions {
   readonly configuration: ImageTokenizerConfiguration;
   readonly weights: WeightSource;
   readonly backend: Backend;
@@ -61,11 +61,8 @@ function checkPicture({ width, height, data }: Picture, downsampling: number): v
   }
 }
 
-/** Where the wanted part lies in a tile's window. */
-const insideWindow = ({ start, end, windowStart }: Tile): [number, number] => [start - windowStart, end - windowStart];
-
 /** A trained discrete VAE, or one of its relatives, as an image tokenizer: the codes that fit best, without noise. */
-export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokenizer {
+export function createImageTokenizer(options: ImageTokenizerOptions): ImageTokenizer {
   const { configuration, weights, backend, batch: largestBatch = 8, tile = 64 } = options;
   const { downsampling, reach, ...architecture } = architectureOf(configuration);
   const programs = new Map<string, Promise<Program>>();
@@ -131,40 +128,13 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
     return pictures;
   }
 
-  const isLarge = ({ rows, columns }: Grid): boolean => reach !== undefined && (rows > tile || columns > tile);
-
-  async function encodeInTiles(picture: Picture, { encode: around }: Reach, signal: AbortSignal | undefined): Promise<Int32Array> {
-    const columns = picture.width / downsampling;
-    const codes = new Int32Array((picture.height / downsampling) * columns);
-    for (const row of tilesOf(picture.height / downsampling, tile, around))
-      for (const column of tilesOf(columns, tile, around)) {
-        const pixels = (of: Tile): [number, number] => [of.windowStart * downsampling, of.windowEnd * downsampling];
-        const [window = new Int32Array()] = await encodeWhole([cropPicture(picture, pixels(row), pixels(column))], signal);
-        const wanted = cropCodes(window, column.windowEnd - column.windowStart, insideWindow(row), insideWindow(column));
-        placeCodes(codes, columns, wanted, column.end - column.start, row.start, column.start);
-      }
-    return codes;
-  }
-
-  async function decodeInTiles(codes: Int32Array, grid: Grid, { decode: around }: Reach, signal: AbortSignal | undefined): Promise<Picture> {
-    const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
-    const picture: Picture = { width, height, data: new Uint8Array(width * height * 3) };
-    for (const row of tilesOf(grid.rows, tile, around))
-      for (const column of tilesOf(grid.columns, tile, around)) {
-        const size = { rows: row.windowEnd - row.windowStart, columns: column.windowEnd - column.windowStart };
-        const window = cropCodes(codes, grid.columns, [row.windowStart, row.windowEnd], [column.windowStart, column.windowEnd]);
-        const [decoded] = await decodeWhole([window], size, signal);
-        if (decoded === undefined) continue;
-        const pixels = (of: Tile): [number, number] => [(of.start - of.windowStart) * downsampling, (of.end - of.windowStart) * downsampling];
-        placePicture(picture, cropPicture(decoded, pixels(row), pixels(column)), row.start * downsampling, column.start * downsampling);
-      }
-    return picture;
-  }
+  const isLarge = ({ rows, columns }: Grid): boolean => rows > tile || columns > tile;
 
   async function decodeAny(codes: readonly Int32Array[], grid: Grid, signal: AbortSignal | undefined): Promise<Picture[]> {
     if (reach === undefined || !isLarge(grid)) return decodeWhole(codes, grid, signal);
     const pictures: Picture[] = [];
-    for (const list of codes) pictures.push(await decodeInTiles(list, grid, reach, signal));
+    for (const list of codes)
+      pictures.push(await decodeInTiles(list, grid, { tile, reach: reach.decode, downsampling, decode: (part, size) => decodeWhole([part], size, signal) }));
     return pictures;
   }
 
@@ -179,11 +149,12 @@ export function createDvaeTokenizer(options: DvaeTokenizerOptions): ImageTokeniz
       const results: Int32Array[] = [];
       for (let start = 0; start < pictures.length; ) {
         const gridOf = ({ width, height }: Picture): Grid => ({ rows: height / downsampling, columns: width / downsampling });
-        const large = pictures.findIndex((picture, index) => index >= start && isLarge(gridOf(picture)));
+        const large = reach === undefined ? -1 : pictures.findIndex((picture, index) => index >= start && isLarge(gridOf(picture)));
         const end = large === -1 ? pictures.length : large;
         results.push(...(await encodeWhole(pictures.slice(start, end), signal)));
         const picture = pictures[end];
-        if (picture !== undefined && reach !== undefined) results.push(await encodeInTiles(picture, reach, signal));
+        if (picture !== undefined && reach !== undefined)
+          results.push(await encodeInTiles(picture, { tile, reach: reach.encode, downsampling, encode: (part) => encodeWhole([part], signal) }));
         start = end + 1;
       }
       return results;

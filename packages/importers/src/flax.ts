@@ -1,7 +1,7 @@
 import { formatShape } from '@tesserae/core';
 import type { ByteSource, ReadOptions } from './byte-source.js';
 import type { Checkpoint, CheckpointTensor, MetadataValue } from './checkpoint.js';
-import { type ElementType, elementBytes } from './element-type.js';
+import { type ElementType, elementBytes, elementTypesByName } from './element-type.js';
 import { type MsgpackExtension, type MsgpackRange, type MsgpackValue, readMsgpack } from './msgpack.js';
 import { refuseDamaged, refuseUnsupported } from './refusal.js';
 import { countElements } from './strided.js';
@@ -11,20 +11,6 @@ const extensionTypes = { array: 1, complex: 2, scalar: 3 } as const;
 
 /** flax/serialization.py, `_chunk`: arrays too long for one MessagePack value are a table of flat pieces. */
 const chunkedMark = '__msgpack_chunked_array__';
-
-/** NumPy's names of element types. */
-const typeNames: Readonly<Record<string, ElementType>> = {
-  float64: 'F64',
-  float32: 'F32',
-  float16: 'F16',
-  bfloat16: 'BF16',
-  int64: 'I64',
-  int32: 'I32',
-  int16: 'I16',
-  int8: 'I8',
-  uint8: 'U8',
-  bool: 'BOOL',
-};
 
 function isTable(value: MsgpackValue | undefined): value is ReadonlyMap<string, MsgpackValue> {
   return value instanceof Map;
@@ -54,7 +40,7 @@ async function readArrayHead(source: ByteSource, { offset, length }: MsgpackExte
   const payload = await readMsgpack(source, offset, offset + length, options);
   const [shape, type, content] = Array.isArray(payload) && payload.length === 3 ? (payload as readonly MsgpackValue[]) : [];
   if (!isShape(shape) || typeof type !== 'string' || !isRange(content)) return refuseDamaged(source.name, `tensor '${name}' at byte ${offset} is no [shape, type, bytes]`);
-  const dtype = Object.hasOwn(typeNames, type) ? typeNames[type] : undefined;
+  const dtype = elementTypesByName.get(type);
   if (dtype === undefined) return refuseUnsupported(source.name, `tensor '${name}' has elements of type '${type.slice(0, 50)}', which are not read`);
   const needed = countElements(shape) * elementBytes[dtype];
   if (needed !== content.length) return refuseDamaged(source.name, `tensor '${name}' of shape ${formatShape(shape)} needs ${needed} bytes, but has ${content.length}`);

@@ -3,7 +3,7 @@ import { openFolder } from '@tesserae/datasets/node';
 import { openBackend } from '../backends.js';
 import { type Command, engineOptions, modelFolder, modelOption, textOption, UsageError } from '../command.js';
 import { loadImageTokenizer } from '../model.js';
-import { tokenizeFolder } from '../training/coded-pictures.js';
+import { encoderHash, tokenizeFolder } from '../training/coded-pictures.js';
 
 export const tokenizeCommand: Command = {
   name: 'tokenize',
@@ -28,7 +28,7 @@ export const tokenizeCommand: Command = {
         const { pictures, kept, skipped } = await tokenizeFolder({
           folder: await openFolder(folder, { signal }),
           tokenizer,
-          tokenizerHash: tokenizerHashOf(model.index.parts),
+          encoder: await encoderHash(model),
           size: tokenizer.grid.columns * tokenizer.downsampling,
           out,
           output,
@@ -47,8 +47,3 @@ export const tokenizeCommand: Command = {
     }
   },
 };
-
-/** What tells the encoder and codebook of one model from another's. */
-export function tokenizerHashOf(parts: Readonly<Record<string, { readonly sha256: Readonly<Record<string, string>> }>>): string {
-  return parts.imageTokenizer?.sha256['model.safetensors'] ?? '';
-}

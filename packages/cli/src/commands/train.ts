@@ -7,13 +7,12 @@ import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
 import { loadImageTokenizer } from '../model.js';
 import type { Output } from '../terminal/output.js';
-import { encodePictures, readCodedPictures } from '../training/coded-pictures.js';
+import { encodePictures, encoderHash, readCodedPictures } from '../training/coded-pictures.js';
+import { dvaeRelativeRecipe, dvaeRelatives } from '../training/dvae-relative-recipes.js';
 import { imageTokenizerRecipe, priorRecipe } from '../training/recipes.js';
-import { relativeNames, relativeRecipe } from '../training/relative-recipes.js';
+import { trainDvaeRelative } from '../training/train-dvae-relative.js';
 import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
 import { type CodedPicture, trainPrior } from '../training/train-prior.js';
-import { trainRelative } from '../training/train-relative.js';
-import { tokenizerHashOf } from './tokenize.js';
 
 const storedTypes = ['float32', 'float16'] as const;
 const stages = ['both', 'tokenizer', 'prior'] as const;
@@ -32,7 +31,7 @@ export const trainCommand: Command = {
     codebook: { type: 'string', value: 'N', help: 'codes of the image tokenizer (default 512)' },
     hidden: { type: 'string', value: 'N', help: 'channels of its first group (default 32)' },
     blocks: { type: 'string', value: 'N', help: 'residual blocks a group (default 1)' },
-    tokenizer: { type: 'string', value: 'NAME', help: `dvae (default), or a relative: ${relativeNames.join(', ')}` },
+    tokenizer: { type: 'string', value: 'NAME', help: `dvae (default), or a relative: ${dvaeRelatives.join(', ')}` },
     'warm-up-steps': { type: 'string', value: 'N', help: 'updates of the autoencoder its codebook is made from (default 1500)' },
     'tokenizer-steps': {
       type: 'string',
@@ -73,8 +72,8 @@ export const trainCommand: Command = {
     const floats = storedTypes.find((name) => name === (textOption(options, 'dtype') ?? 'float32'));
     if (floats === undefined) throw new UsageError(`--dtype ${textOption(options, 'dtype')}: use ${storedTypes.join(' or ')}.`);
     const wanted = textOption(options, 'tokenizer') ?? 'dvae';
-    const relative = relativeNames.find((name) => name === wanted);
-    if (relative === undefined && wanted !== 'dvae') throw new UsageError(`--tokenizer ${wanted}: use dvae, ${relativeNames.join(', ')}.`);
+    const relative = dvaeRelatives.find((name) => name === wanted);
+    if (relative === undefined && wanted !== 'dvae') throw new UsageError(`--tokenizer ${wanted}: use dvae, ${dvaeRelatives.join(', ')}.`);
     const backend = await openBackend(context);
     try {
       output.note(`seed ${seed}, ${backend.description}`);
@@ -101,7 +100,7 @@ export const trainCommand: Command = {
         tokenizerFigures =
           relative === undefined
             ? await trainImageTokenizer({ ...common, recipe: imageTokenizerRecipe(choices) })
-            : await trainRelative({ ...common, recipe: relativeRecipe(relative, choices) });
+            : await trainDvaeRelative({ ...common, recipe: dvaeRelativeRecipe(relative, choices) });
         output.print(
           `image tokenizer: ${Object.entries(tokenizerFigures)
             .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
@@ -116,7 +115,7 @@ export const trainCommand: Command = {
         const tokenizer = await loadImageTokenizer(model, { backend, maximumBatch: 32 });
         const all =
           images === undefined
-            ? await codedFor(tokenizerHashOf(model.index.parts), folder)
+            ? await codedFor(await encoderHash(model), folder)
             : await encodePictures(
                 tokenizer,
                 images.examples.map(({ captions }, index) => ({ captions, pixels: images.pixels[index] ?? new Uint8Array() })),
@@ -177,11 +176,11 @@ async function readImages(folder: string, size: number, { output, signal }: { re
   return images;
 }
 
-/** Codes of a file, if they are this tokenizer's. */
-async function codedFor(tokenizer: string, file: string): Promise<readonly CodedPicture[]> {
+/** Codes of a file, if this model's encoder made them. */
+async function codedFor(encoder: string, file: string): Promise<readonly CodedPicture[]> {
   const coded = await readCodedPictures(file);
-  if (coded.tokenizer !== tokenizer) {
-    throw new TesseraeError('model-incompatible', `The codes in ${file} were made with another image tokenizer.`, {
+  if (coded.encoder !== encoder) {
+    throw new TesseraeError('model-incompatible', `The codes in ${file} were made by another encoder.`, {
       remedy: 'Make them again with tesserae tokenize and this model.',
     });
   }

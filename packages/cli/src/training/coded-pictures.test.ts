@@ -40,7 +40,7 @@ describe('tokenizeFolder', () => {
     await writeStripes(pictures, 70);
     await writeFile(join(pictures, 'picture 69.png'), 'torn');
     const listing = await openFolder(pictures);
-    const options = { folder: listing, tokenizerHash: 'abc', size: 16, output, signal: new AbortController().signal };
+    const options = { folder: listing, encoder: 'abc', size: 16, output, signal: new AbortController().signal };
 
     const [whole, resumed] = [join(folder, 'whole.safetensors'), join(folder, 'resumed.safetensors')];
     expect(await tokenizeFolder({ ...options, tokenizer: redTokenizer(), out: whole })).toMatchObject({ pictures: 69, kept: 0, skipped: [{ file: 'picture 69.png' }] });
@@ -60,7 +60,7 @@ describe('tokenizeFolder', () => {
     await expect(access(`${resumed}.partial`)).rejects.toThrow();
 
     const read = await readCodedPictures(whole);
-    expect(read).toMatchObject({ grid: { rows: 4, columns: 4 }, codebookSize: 16, tokenizer: 'abc' });
+    expect(read).toMatchObject({ grid: { rows: 4, columns: 4 }, codebookSize: 16, encoder: 'abc' });
     expect(read.pictures[0]?.captions).toEqual(['red stripes, upright']);
     expect(read.pictures.every(({ codes }) => codes.length === 16)).toBe(true);
   });
@@ -70,8 +70,8 @@ describe('tokenizeFolder', () => {
     const options = { folder: await openFolder(join(folder, 'pictures')), size: 16, output, out: join(folder, 'codes.safetensors') };
     const abort = new AbortController();
     const interrupted = redTokenizer(() => abort.abort(new Error('stopped')));
-    await expect(tokenizeFolder({ ...options, tokenizer: interrupted, tokenizerHash: 'one', signal: abort.signal })).rejects.toThrow('stopped');
-    expect(await tokenizeFolder({ ...options, tokenizer: redTokenizer(), tokenizerHash: 'two', signal: new AbortController().signal })).toMatchObject({ pictures: 40, kept: 0 });
+    await expect(tokenizeFolder({ ...options, tokenizer: interrupted, encoder: 'one', signal: abort.signal })).rejects.toThrow('stopped');
+    expect(await tokenizeFolder({ ...options, tokenizer: redTokenizer(), encoder: 'two', signal: new AbortController().signal })).toMatchObject({ pictures: 40, kept: 0 });
   });
 });
 

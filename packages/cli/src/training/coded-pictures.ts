@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readFile, rm } from 'node:fs/promises';
 import { type Grid, type ImageTokenizer, int32Array, isTesseraeError, type Picture, TesseraeError } from '@tesserae/core';
-import { readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
+import { type OpenedModel, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
 import { loadImages, type PictureFolder, type SkippedFile } from '@tesserae/datasets/node';
+import { encodingParameters, parseImageTokenizerConfiguration } from '@tesserae/dvae';
 import type { Output } from '../terminal/output.js';
 import type { CodedPicture } from './train-prior.js';
 
@@ -11,8 +12,22 @@ export interface CodedPictures {
   readonly pictures: readonly CodedPicture[];
   readonly grid: Grid;
   readonly codebookSize: number;
-  /** SHA-256 of the tokenizer's weights: codes mean nothing to another. */
-  readonly tokenizer: string;
+  /** What made them (`encoderHash`): codes mean nothing to another encoder's prior. */
+  readonly encoder: string;
+}
+
+/**
+ * SHA-256 of what decides codes: the configuration and the weights that encoding reads. A decoder that was refined later changes nothing.
+ */
+export async function encoderHash(model: OpenedModel): Promise<string> {
+  const configuration = parseImageTokenizerConfiguration(await model.readJson('imageTokenizer', 'config.json'));
+  const weights = await model.openWeights('imageTokenizer');
+  const hash = createHash('sha256').update(JSON.stringify(configuration));
+  for (const name of [...encodingParameters(configuration).keys()].sort()) {
+    const { data } = await weights.read(name);
+    hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
 }
 
 /** Pictures encoded at a time. */
@@ -75,8 +90,8 @@ async function readJournal(file: string, identity: string): Promise<JournalLine[
 export interface TokenizeFolderOptions {
   readonly folder: PictureFolder;
   readonly tokenizer: ImageTokenizer;
-  /** SHA-256 of the tokenizer's weights. */
-  readonly tokenizerHash: string;
+  /** `encoderHash` of the tokenizer's model. */
+  readonly encoder: string;
   /** Pictures become size×size, as in training. */
   readonly size: number;
   /** The safetensors file to write. */
@@ -97,11 +112,11 @@ export interface TokenizedFolder {
  * metadata. What is done is noted in `<out>.partial`: an interrupted run goes on there, if tokenizer, size and files are still the same.
  */
 export async function tokenizeFolder(options: TokenizeFolderOptions): Promise<TokenizedFolder> {
-  const { folder, tokenizer, tokenizerHash, size, out, output, signal } = options;
+  const { folder, tokenizer, encoder, size, out, output, signal } = options;
   const { rows, columns } = tokenizer.grid;
   const journal = `${out}.partial`;
   const identity = createHash('sha256')
-    .update(JSON.stringify([tokenizerHash, size, folder.examples]))
+    .update(JSON.stringify([encoder, size, folder.examples]))
     .digest('hex');
   const lines = await readJournal(journal, identity);
   await writeFileAtomically(journal, [identity, ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
@@ -142,7 +157,7 @@ export async function tokenizeFolder(options: TokenizeFolderOptions): Promise<To
     offset += bytes.length / 4;
   }
   await writeSafetensorsFile(out, new Map([['codes', int32Array([captions.length, rows, columns], codes)]]), {
-    tokenizer: tokenizerHash,
+    encoder,
     codebookSize: `${tokenizer.codebookSize}`,
     captions: JSON.stringify(captions),
   });
@@ -192,6 +207,6 @@ export async function readCodedPictures(file: string): Promise<CodedPictures> {
     pictures: captions.map((list: string[], index) => ({ captions: list, codes: Int32Array.from(codes.data.subarray(index * size, (index + 1) * size)) })),
     grid: { rows, columns },
     codebookSize,
-    tokenizer: metadata.tokenizer ?? '',
+    encoder: metadata.encoder ?? '',
   };
 }

@@ -99,6 +99,6 @@ export function priorRecipe(choices: PriorChoices): PriorRecipe {
     ema: 0.99,
     captionDropout: 0.1,
     // Captions are dropped in training, so guidance works; the tail of a short training's distribution is noise.
-    generation: { guidance: 2, temperature: 0.7, topP: 0.8 },
+    generation: { guidance: 1.7, temperature: 0.4, topP: 0.95 },
   };
 }

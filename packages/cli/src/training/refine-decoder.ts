@@ -10,7 +10,7 @@ import {
   uniformInteger,
   weightsFromArrays,
 } from '@tesserae/core';
-import { createDvaeTokenizer, decoderRefinementLoss, downsamplingOf } from '@tesserae/dvae';
+import { createImageTokenizer, decoderRefinementLoss, downsamplingOf } from '@tesserae/dvae';
 import type { TrainImageTokenizerOptions } from './image-tokenizer-recipe.js';
 import { pixelBatch } from './pixel-batch.js';
 import { runTraining } from './training-run.js';
@@ -31,7 +31,7 @@ export async function refineDecoder(
   const grid = size / downsamplingOf(configuration);
   const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer-refinement');
   const chosen = pictures.slice(0, refinedPictures);
-  const tokenizer = createDvaeTokenizer({ configuration, weights: weightsFromArrays(trained), backend, batch: 32 });
+  const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(trained), backend, batch: 32 });
   const codes = await tokenizer.encode(
     chosen.map((data): Picture => ({ width: size, height: size, data })),
     { signal },

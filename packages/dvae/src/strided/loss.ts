@@ -1,11 +1,9 @@
 import {
   absolute,
   add,
-  exp,
   float32Array,
   type LossFunction,
   less,
-  logSoftmax,
   multiply,
   type ParameterScope,
   reduceMean,
@@ -18,6 +16,7 @@ import {
   transpose,
   where,
 } from '@tesserae/core';
+import { klAtPlaces } from '../kl-to-uniform.js';
 import { gumbelNoise, type Relaxation, relaxWith } from '../relaxation.js';
 import { decodeStrided, embedRelaxed, encodeStrided, stridedCodebook } from './autoencoder.js';
 import type { StridedDvaeConfiguration } from './configuration.js';
@@ -65,8 +64,7 @@ export function smoothL1(a: Tensor, b: Tensor): Tensor {
  * gets this sum, so a weight means more with larger batches (DALLE-pytorch#99, #255).
  */
 export function summedKlToUniform(logits: Tensor): Tensor {
-  const logProbabilities = logSoftmax(transpose(logits, [0, 2, 3, 1]));
-  return reduceSum(multiply(exp(logProbabilities), add(logProbabilities, Math.log(logits.shape[1] ?? 1))));
+  return reduceSum(klAtPlaces(transpose(logits, [0, 2, 3, 1])));
 }
 
 /** Loss of pixels `[batch, channels, height, width]` in [0, 1] with Gumbel noise `[batch, codebook, rows, columns]` at temperature τ. */

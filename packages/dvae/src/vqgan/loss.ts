@@ -5,7 +5,6 @@ import {
   exp,
   type LossFunction,
   log,
-  logSoftmax,
   matMul,
   multiply,
   oneHot,
@@ -18,6 +17,7 @@ import {
   type Tensor,
   transpose,
 } from '@tesserae/core';
+import { meanKl } from '../kl-to-uniform.js';
 import { gumbelNoise, type Relaxation, relaxWith } from '../relaxation.js';
 import { type VqganConfiguration, vqganDownsampling } from './configuration.js';
 import { decodeLatents } from './decoder.js';
@@ -34,12 +34,6 @@ export interface VqganObjective extends QuantizerLossOptions {
   readonly temperature?: Schedule;
   /** How the `gumbel` quantizer's samples carry a gradient. Default 'straight-through', taming-transformers'. */
   readonly relaxation?: Relaxation;
-}
-
-/** KL(q ‖ uniform) in nats, mean over places; logits `[batch, rows, columns, codebook]`. */
-function meanKlToUniform(logits: Tensor): Tensor {
-  const logProbabilities = logSoftmax(logits);
-  return add(reduceMean(reduceSum(multiply(exp(logProbabilities), logProbabilities), { axes: [-1] })), Math.log(logits.shape[logits.shape.length - 1] ?? 1));
 }
 
 /**
@@ -61,7 +55,7 @@ export function vqganTrainingLoss(configuration: VqganConfiguration, batch: numb
       const side = imageSize / vqganDownsampling(configuration);
       const noise = gumbelNoise(scope.input('noise', [batch, codebookSize, side, side]));
       const relaxed = relaxWith(transpose(scores, [0, 3, 1, 2]), noise, scheduleTensor(temperature, step), relaxation);
-      return { quantized: matMul(transpose(relaxed, [0, 2, 3, 1]), codebookVectors(place, configuration)), loss: meanKlToUniform(scores) };
+      return { quantized: matMul(transpose(relaxed, [0, 2, 3, 1]), codebookVectors(place, configuration)), loss: meanKl(scores) };
     };
     const { quantized, loss: quantization } = quantize();
     const decoded = decodeLatents(parameters.child('decoder'), latentsOf(place, quantized, configuration), configuration);

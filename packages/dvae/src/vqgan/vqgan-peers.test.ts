@@ -5,7 +5,7 @@ import { engines } from '../__fixtures__/engines.js';
 import type { NumpyArray } from '../__fixtures__/npy.js';
 import { computeWith, largestDifference, lossGradients } from '../__fixtures__/peer-checks.js';
 import { autoencoderCases, type RecordedVqgan, recordedDetokenizer, recordedVqgan } from '../__fixtures__/vqgan/recorded-case.js';
-import { createDvaeTokenizer, pictureFromPlanes } from '../tokenizer.js';
+import { createImageTokenizer, pictureFromPlanes } from '../tokenizer.js';
 import { decodeLatents } from './decoder.js';
 import { encodeLatents, vqganPixels } from './encoder.js';
 import { vqganTrainingLoss } from './loss.js';
@@ -65,7 +65,7 @@ describe.each(autoencoderCases)('%s', (name) => {
     it('does both as a tokenizer, bytes to codes to bytes', async () => {
       const { configuration, weights, tolerance } = recorded;
       const backend = await engine.open();
-      const tokenizer = createDvaeTokenizer({ configuration, weights: weightsFromArrays(weights), backend });
+      const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(weights), backend });
       const { shape, data } = zeroToOne(recorded.read('image_u8'));
       const [batch = 0, , height = 0, width = 0] = shape;
       const pictures = Array.from({ length: batch }, (_, index) => pictureFromPlanes(data as Float32Array, index * 3 * height * width, width, height));

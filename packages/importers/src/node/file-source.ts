@@ -1,19 +1,11 @@
 import { closeSync, fstatSync, openSync, read } from 'node:fs';
 import { promisify } from 'node:util';
-import { TesseraeError } from '@tesserae/core';
+import { missingFile } from '@tesserae/core/node';
 import { type ByteSource, checkRange } from '../byte-source.js';
 import { refuseDamaged } from '../refusal.js';
 
 /** Some systems read at most 2 GiB at once. */
 const mostAtOnce = 1 << 30;
-
-function unreadable(path: string, cause: unknown): never {
-  const absent = typeof cause === 'object' && cause !== null && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
-  throw new TesseraeError('file-missing', absent ? `${path} does not exist.` : `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`, {
-    remedy: 'Check the path.',
-    cause,
-  });
-}
 
 const readAsync = promisify(read);
 /** Opening blocks for microseconds; a thread's turn for it, before every tensor, would cost more than reading a small one. */
@@ -22,7 +14,7 @@ async function withFile<T>(path: string, use: (descriptor: number) => Promise<T>
   try {
     descriptor = openSync(path, 'r');
   } catch (cause) {
-    return unreadable(path, cause);
+    return missingFile(path, cause);
   }
   try {
     return await use(descriptor);
@@ -38,7 +30,7 @@ async function withFile<T>(path: string, use: (descriptor: number) => Promise<T>
 export async function fileSource(path: string): Promise<ByteSource> {
   const size = await withFile(path, (descriptor) => {
     const stats = fstatSync(descriptor);
-    return stats.isFile() ? stats.size : unreadable(path, new Error('it is not a file'));
+    return stats.isFile() ? stats.size : missingFile(path, new Error('it is not a file'));
   });
   return {
     name: path,
@@ -49,7 +41,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
       return withFile(path, async (descriptor) => {
         const bytes = new Uint8Array(length);
         for (let done = 0; done < length; ) {
-          const { bytesRead } = await readAsync(descriptor, bytes, done, Math.min(length - done, mostAtOnce), offset + done).catch((cause: unknown) => unreadable(path, cause));
+          const { bytesRead } = await readAsync(descriptor, bytes, done, Math.min(length - done, mostAtOnce), offset + done).catch((cause: unknown) => missingFile(path, cause));
           if (bytesRead === 0) return refuseDamaged(path, `it became shorter while it was read: it ends at byte ${offset + done}`);
           done += bytesRead;
           signal?.throwIfAborted();

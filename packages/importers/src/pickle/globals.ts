@@ -1,4 +1,4 @@
-import type { ElementType } from '../element-type.js';
+import { type ElementType, elementTypesByName } from '../element-type.js';
 import { makeFromBuffer, makeNumpyType, makeScalar } from './numpy.js';
 import { pythonModules } from './python-modules.js';
 import { type ClassReference, describeValue, isKind, type PickleValue, qualifiedName, type TensorRecord } from './values.js';
@@ -26,19 +26,6 @@ const storageTypes: Readonly<Record<string, ElementType>> = {
   Char: 'I8',
   Byte: 'U8',
   Bool: 'BOOL',
-};
-
-const torchTypes: Readonly<Record<string, ElementType>> = {
-  float64: 'F64',
-  float32: 'F32',
-  float16: 'F16',
-  bfloat16: 'BF16',
-  int64: 'I64',
-  int32: 'I32',
-  int16: 'I16',
-  int8: 'I8',
-  uint8: 'U8',
-  bool: 'BOOL',
 };
 
 /** The element type of `torch.FloatStorage` and its kin (`untyped` for raw bytes); undefined for any other class. */
@@ -186,10 +173,8 @@ const harmlessFunctions = /^torch\.nn\.functional\.[a-z_]\w*$|^torch\._C\._nn\.(
  */
 export function resolveGlobal(module: string, name: string, refuse: CallContext): ClassReference | PickleValue {
   const qualified = `${module}.${name}`;
-  if (module === 'torch' && Object.hasOwn(torchTypes, name)) {
-    const dtype = torchTypes[name];
-    if (dtype !== undefined) return { kind: 'element-type', dtype, isBigEndian: false };
-  }
+  const dtype = module === 'torch' ? elementTypesByName.get(name) : undefined;
+  if (dtype !== undefined) return { kind: 'element-type', dtype, isBigEndian: false };
   const reference: ClassReference = { kind: 'class', module, name };
   if (harmlessCalls.has(qualified) || harmlessClasses.has(qualified) || qualified === rebuildFromType) return reference;
   const [top = ''] = module.split('.');

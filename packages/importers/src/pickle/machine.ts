@@ -1,89 +1,14 @@
 import { refuseDamaged, refuseUnsafe, refuseUnsupported } from '../refusal.js';
 import { type CallContext, newObject, reduceCall, resolveGlobal } from './globals.js';
 import { setArrayState, setNumpyTypeState } from './numpy.js';
+import { opcodeNames } from './opcodes.js';
 import { describeValue, isKind, type PickleDictionary, type PickleValue, qualifiedName } from './values.js';
 
 /*
- * Python's pickle machine with everything taken out that acts. It knows the opcodes below, a list of harmless names
- * (globals.ts), and turns the rest into an error that says what was refused and at which byte. Opcodes: CPython's
- * Lib/pickletools.py, protocols 0 to 5. Left out on purpose: INST, OBJ (they call classes), EXT1/2/4 (a registry of
+ * Python's pickle machine with everything taken out that acts. It knows most opcodes (opcodes.ts) and a list of
+ * harmless names (globals.ts), and turns the rest into an error that says what was refused and at which byte. Refused on purpose: INST, OBJ (they call classes), EXT1/2/4 (a registry of
  * objects), PERSID (a textual id; torch writes none), NEXT_BUFFER and READONLY_BUFFER (data from outside the file).
  */
-const opcodes = {
-  MARK: 0x28,
-  STOP: 0x2e,
-  POP: 0x30,
-  POP_MARK: 0x31,
-  DUP: 0x32,
-  FLOAT: 0x46,
-  INT: 0x49,
-  BININT: 0x4a,
-  BININT1: 0x4b,
-  LONG: 0x4c,
-  BININT2: 0x4d,
-  NONE: 0x4e,
-  PERSID: 0x50,
-  BINPERSID: 0x51,
-  REDUCE: 0x52,
-  STRING: 0x53,
-  BINSTRING: 0x54,
-  SHORT_BINSTRING: 0x55,
-  UNICODE: 0x56,
-  BINUNICODE: 0x58,
-  APPEND: 0x61,
-  BUILD: 0x62,
-  GLOBAL: 0x63,
-  DICT: 0x64,
-  EMPTY_DICT: 0x7d,
-  APPENDS: 0x65,
-  GET: 0x67,
-  BINGET: 0x68,
-  INST: 0x69,
-  LONG_BINGET: 0x6a,
-  LIST: 0x6c,
-  EMPTY_LIST: 0x5d,
-  OBJ: 0x6f,
-  PUT: 0x70,
-  BINPUT: 0x71,
-  LONG_BINPUT: 0x72,
-  SETITEM: 0x73,
-  TUPLE: 0x74,
-  EMPTY_TUPLE: 0x29,
-  SETITEMS: 0x75,
-  BINFLOAT: 0x47,
-  BINBYTES: 0x42,
-  SHORT_BINBYTES: 0x43,
-  PROTO: 0x80,
-  NEWOBJ: 0x81,
-  EXT1: 0x82,
-  EXT2: 0x83,
-  EXT4: 0x84,
-  TUPLE1: 0x85,
-  TUPLE2: 0x86,
-  TUPLE3: 0x87,
-  NEWTRUE: 0x88,
-  NEWFALSE: 0x89,
-  LONG1: 0x8a,
-  LONG4: 0x8b,
-  SHORT_BINUNICODE: 0x8c,
-  BINUNICODE8: 0x8d,
-  BINBYTES8: 0x8e,
-  EMPTY_SET: 0x8f,
-  ADDITEMS: 0x90,
-  FROZENSET: 0x91,
-  NEWOBJ_EX: 0x92,
-  STACK_GLOBAL: 0x93,
-  MEMOIZE: 0x94,
-  FRAME: 0x95,
-  BYTEARRAY8: 0x96,
-  NEXT_BUFFER: 0x97,
-  READONLY_BUFFER: 0x98,
-} as const;
-
-type OpcodeName = keyof typeof opcodes;
-
-const opcodeNames: ReadonlyMap<number, OpcodeName> = new Map(Object.entries(opcodes).map(([name, code]) => [code, name as OpcodeName]));
-
 /**
  * What one pickle may use. The largest checkpoints met hold some ten thousand tensors, at about 60 operations, 8
  * containers and 10 memo entries each; a hostile pickle within these bounds stays below 200 MB.

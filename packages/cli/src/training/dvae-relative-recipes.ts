@@ -3,8 +3,8 @@ import type { StridedDvaeConfiguration, StridedDvaeObjective, VqganConfiguration
 import type { ImageTokenizerChoices } from './recipes.js';
 
 /** The relatives of the dVAE that `--tokenizer` names. */
-export const relativeNames = ['strided-dvae', 'vqgan', 'vqgan-normalised', 'vqgan-gumbel'] as const;
-export type RelativeName = (typeof relativeNames)[number];
+export const dvaeRelatives = ['strided-dvae', 'vqgan', 'vqgan-normalised', 'vqgan-gumbel'] as const;
+export type DvaeRelative = (typeof dvaeRelatives)[number];
 
 interface Shared {
   readonly steps: number;
@@ -18,7 +18,7 @@ interface Shared {
 }
 
 /** Everything that decides the weights of a relative of the dVAE, apart from the pictures. */
-export type RelativeRecipe = Shared &
+export type DvaeRelativeRecipe = Shared &
   (
     | { readonly configuration: StridedDvaeConfiguration; readonly objective: StridedDvaeObjective & { readonly temperature: Schedule } }
     | { readonly configuration: VqganConfiguration; readonly objective: VqganObjective }
@@ -32,7 +32,7 @@ function normGroupsFor(hidden: number): number {
 }
 
 /** What the peers do, for a short training on small pictures: DALLE-pytorch's `train_vae.py`, taming-transformers without its discriminator. */
-export function relativeRecipe(name: RelativeName, choices: ImageTokenizerChoices): RelativeRecipe {
+export function dvaeRelativeRecipe(name: DvaeRelative, choices: ImageTokenizerChoices): DvaeRelativeRecipe {
   const { size, codebookSize, hidden, downsampling, blocksPerGroup, steps, batch, learningRate, seed } = choices;
   const layers = Math.log2(downsampling);
   const shared = {

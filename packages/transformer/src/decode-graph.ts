@@ -3,7 +3,6 @@ import {
   broadcastTo,
   concat,
   createParameterTree,
-  equal,
   type Graph,
   gather,
   greaterOrEqual,
@@ -13,6 +12,7 @@ import {
   multiply,
   pad,
   reduceSum,
+  replaceSlice,
   reshape,
   sliceAxis,
   softmax,
@@ -133,22 +133,6 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
 }
 
 /**
- * The cache with the span's keys or values in their place: hung on behind the others, and fetched from there. Rows of whole
- * spans are copied, where choosing between old and new would go element by element.
- */
-function writeSpan(configuration: PriorConfiguration, cache: Tensor, own: Tensor, spanIndex: Tensor): Tensor {
-  const prefix = prefixLengthOf(configuration);
-  const positions = imageLengthOf(configuration);
-  const [rows = 0, heads = 0, span = 0, headSize = 0] = own.shape;
-  const spans = positions / span;
-  const image = reshape(sliceAxis(cache, 2, prefix, positions), [rows, heads, spans, span * headSize]);
-  const places = cache.builder.add('iota', [], { axis: 0, shape: [spans] });
-  const sources = where(equal(places, spanIndex), spans, places);
-  const written = gather(concat([image, reshape(own, [rows, heads, 1, span * headSize])], 2), sources, 2);
-  return concat([sliceAxis(cache, 2, 0, prefix), reshape(written, [rows, heads, positions, headSize])], 2);
-}
-
-/**
  * Decodes `span` tokens (a row of the grid, or one) in a loop inside the graph. Each iteration mixes the branches,
  * changes the scores, samples, and runs the model one token further. The caches are only read in the loop, which
  * carries the span's own keys and values; afterwards they are written once (an engine may copy state at every run).
@@ -169,19 +153,17 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const caches = layerCaches(scope, configuration, batch, span);
     const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
     const emptyBuffer = broadcastTo(scope.literal(0), [branches * candidates, heads, span, width / heads]);
-    const columns = scope.iota([span, 1]);
 
     const decoded = loop(scope, span, [firstLogits, ...caches.flatMap(() => [emptyBuffer, emptyBuffer])], (column, [logits = firstLogits, ...buffers]) => {
       const position = add(multiply(spanIndex, span), column);
       const scores = changeScores(plan.changes, mixBranches(logits, weights, batch), position);
       const given = gather(known, column, 1);
       const token = where(greaterOrEqual(given, 0), given, sampleTokens(scores, plan, sampling, column));
-      const isOwn = equal(columns, column);
       const updated: Tensor[] = [];
       const input = embedImageAt(parameters, configuration, repeatBranches(token, branches), position);
       const stream = transformerBlocks(parameters, configuration, input, (queries, own, layer) => {
-        const keys = where(isOwn, own.keys, buffers[layer * 2] ?? emptyBuffer);
-        const values = where(isOwn, own.values, buffers[layer * 2 + 1] ?? emptyBuffer);
+        const keys = replaceSlice(buffers[layer * 2] ?? emptyBuffer, own.keys, column, 2);
+        const values = replaceSlice(buffers[layer * 2 + 1] ?? emptyBuffer, own.values, column, 2);
         updated.push(keys, values);
         const cache = caches[layer];
         return cache === undefined ? own.values : attendCached(queries, cache, { keys, values }, position);
@@ -191,10 +173,11 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     });
 
     const [lastLogits = firstLogits, ...buffers] = decoded.carried;
+    const spanStart = add(multiply(spanIndex, span), prefixLengthOf(configuration));
     caches.forEach(({ past }, layer) => {
       const [keys = emptyBuffer, values = emptyBuffer] = buffers.slice(layer * 2, layer * 2 + 2);
-      scope.assign(decodeStateNames.keys(layer), writeSpan(configuration, past.keys, keys, spanIndex));
-      scope.assign(decodeStateNames.values(layer), writeSpan(configuration, past.values, values, spanIndex));
+      scope.assign(decodeStateNames.keys(layer), replaceSlice(past.keys, keys, spanStart, 2));
+      scope.assign(decodeStateNames.values(layer), replaceSlice(past.values, values, spanStart, 2));
     });
     scope.assign(decodeStateNames.logits, lastLogits);
     const [tokens] = decoded.stacked;

@@ -23,6 +23,7 @@ export const claimedComposites = [
   'maxPool2d',
   'sumPool2d',
   'upsampleNearest2d',
+  'replaceSlice',
   'conv2dInputGradient',
   'conv2dFilterGradient',
 ] as const satisfies readonly CompositeName[];
@@ -213,6 +214,26 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
       nearest_mode: text('floor'),
       coordinate_transformation_mode: text('asymmetric'),
     }),
+  replaceSlice: (call) => {
+    const { emitter, attributes } = call;
+    const part = shapeAt(call, 1);
+    const { axis } = attributes;
+    // Where each slice [axis + 1, …) of the part goes, counted from the start: one block of memory each.
+    const leading = part.slice(0, axis + 1);
+    const places = Array.from({ length: sizeOf(leading) }, (_, flat) => {
+      const place: number[] = [];
+      let rest = flat;
+      for (const length of [...leading].reverse()) {
+        place.unshift(rest % length);
+        rest = Math.floor(rest / length);
+      }
+      return place;
+    });
+    const onAxis = emitter.integers([...Array<number>(axis).fill(0), 1]);
+    const start = emitter.emit('Mul', [emitter.emit('Cast', [at(call, 2)], { to: integer(onnxTypes.int64) }), onAxis]);
+    const indices = emitter.emit('Add', [emitter.integers(places.flat(), [...leading, axis + 1]), start]);
+    return emitter.emit('ScatterND', [at(call, 0), indices, at(call, 1)]);
+  },
   conv2dInputGradient: (call) => lowerInputGradient(call.emitter, [at(call, 0), at(call, 1)], call.attributes, shapeAt(call, 0), shapeAt(call, 1)),
   conv2dFilterGradient: (call) => lowerFilterGradient(call.emitter, [at(call, 0), at(call, 1)], call.attributes, shapeAt(call, 1)),
 };

@@ -27,6 +27,7 @@ export const compositeRules: { readonly [C in CompositeName]: GradientRule<C> | 
     return [multiply(subtract(softmax(logits), target), expandDimensions(context.gradient, -1)), undefined];
   },
   oneHot: () => [],
+  replaceSlice: 'decompose',
   maxPool2d: (context) => {
     // Equal maxima of a window share its gradient evenly. Spread to full size first: engines are slow at broadcasting
     // along axes of two elements.

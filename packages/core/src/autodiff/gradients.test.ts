@@ -125,6 +125,14 @@ const cases: readonly Case[] = [
   { name: 'gather rows, repeated', shapes: [[4, 3]], compute: (inputs, scope) => ops.gather(pick(inputs, 0), scope.literal(int32Array([2, 2], [1, 3, 1, 0]))) },
   { name: 'gather along axis 1', shapes: [[2, 4, 3]], compute: (inputs, scope) => ops.gather(pick(inputs, 0), scope.literal(int32Array([3], [1, 3, 1])), 1) },
   { name: 'scatterAdd', shapes: [[3, 2]], compute: (inputs, scope) => ops.scatterAdd(scope.literal(int32Array([3], [1, 4, 1])), pick(inputs, 0), 5) },
+  {
+    name: 'replaceSlice',
+    shapes: [
+      [2, 4, 3],
+      [2, 2, 3],
+    ],
+    compute: (inputs, scope) => ops.replaceSlice(pick(inputs, 0), pick(inputs, 1), scope.literal(int32Array([], [1])), 1),
+  },
   { name: 'layerNorm', shapes: [[2, 4], [4], [4]], compute: (inputs) => ops.layerNorm(pick(inputs, 0), pick(inputs, 1), pick(inputs, 2)) },
   { name: 'rmsNorm', shapes: [[2, 4], [4]], compute: (inputs) => ops.rmsNorm(pick(inputs, 0), pick(inputs, 1)) },
   { name: 'groupNorm', shapes: [[2, 4, 2, 2], [4], [4]], compute: (inputs) => ops.groupNorm(pick(inputs, 0), pick(inputs, 1), pick(inputs, 2), 2) },

@@ -323,6 +323,19 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
     return { shape: labels, dtype: 'float32' };
   },
   oneHot: (inputs, { depth }) => ({ shape: [...expect(at(inputs, 0, 'oneHot'), ['int32'], 'oneHot').shape, depth], dtype: 'float32' }),
+  replaceSlice: (inputs, { axis }) => {
+    const [x, part] = [at(inputs, 0, 'replaceSlice'), at(inputs, 1, 'replaceSlice')];
+    const start = expect(at(inputs, 2, 'replaceSlice'), ['int32'], 'replaceSlice').shape;
+    const fits = part.shape.length === x.shape.length && part.shape.every((length, index) => (index === axis ? length <= (x.shape[index] ?? 0) : length === x.shape[index]));
+    if (!fits || part.dtype !== x.dtype || start.length !== 0) {
+      fail(
+        'replaceSlice',
+        `${part.dtype} ${formatShape(part.shape)} at ${formatShape(start)} is no part of ${x.dtype} ${formatShape(x.shape)} along axis ${axis}.`,
+        'Give a part that is shorter along that axis only, and a scalar start.',
+      );
+    }
+    return x;
+  },
   maxPool2d: pooledType('maxPool2d'),
   sumPool2d: pooledType('sumPool2d'),
   upsampleNearest2d: (inputs, { factor }) => {

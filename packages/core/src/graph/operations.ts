@@ -130,6 +130,8 @@ export interface CompositeAttributes {
   readonly crossEntropy: NoAttributes;
   /** int32 […] → float32 […, depth]. */
   readonly oneHot: { readonly depth: number };
+  /** (x, part, start int32 scalar) → x with `part` in place of as much along `axis` from `start` on; it must fit in. */
+  readonly replaceSlice: { readonly axis: number };
   /** Non-overlapping windows of size×size; height and width must divide. */
   readonly maxPool2d: { readonly size: number };
   /** The sum of each size×size window; height and width must divide. What the gradients of the other two are made of. */
@@ -159,6 +161,7 @@ const compositeNames: Readonly<Record<CompositeName, true>> = {
   attention: true,
   crossEntropy: true,
   oneHot: true,
+  replaceSlice: true,
   maxPool2d: true,
   sumPool2d: true,
   upsampleNearest2d: true,

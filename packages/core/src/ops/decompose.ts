@@ -1,6 +1,6 @@
 import { apply, type CompositeAttributes, type CompositeName, type Conv2dAttributes, type OperationAttributes, type Tensor } from '../graph/index.js';
 import { maskedScore } from './attention.js';
-import { add, cast, divide, equal, erf, exp, log, maximum, multiply, sigmoid, sqrt, square, subtract, tanh, where } from './elementwise.js';
+import { add, cast, divide, equal, erf, exp, less, lessOrEqual, log, logicalAnd, maximum, minimum, multiply, sigmoid, sqrt, square, subtract, tanh, where } from './elementwise.js';
 import { matMul } from './linear-algebra.js';
 import { reduceMax, reduceMean, reduceSum } from './reduction.js';
 import { broadcastTo, concat, expandDimensions, pad, reshape, reverse, slice, transpose } from './shape.js';
@@ -145,6 +145,17 @@ export const decompositions: { readonly [C in CompositeName]: Decomposition<C> }
     const classes = depth === 0 ? undefined : indices.builder.add('iota', [], { axis: 0, shape: [depth] });
     const column = expandDimensions(indices, -1);
     return classes === undefined ? cast(broadcastTo(column, [...indices.shape, 0]), 'float32') : cast(equal(column, classes), 'float32');
+  },
+  replaceSlice: (inputs, { axis }) => {
+    const [x, part, start] = [input(inputs, 0), input(inputs, 1), input(inputs, 2)];
+    const [length = 0, partLength = 0] = [x.shape[axis], part.shape[axis]];
+    const along = (value: Tensor): Tensor => reshape(value, [length, ...x.shape.slice(axis + 1).map(() => 1)]);
+    // How far each place lies behind the start: within the part's length it is the part's.
+    const behind = subtract(x.builder.add('iota', [], { axis: 0, shape: [length] }), start);
+    if (partLength === 1) return where(along(equal(behind, 0)), part, x);
+    const inside = logicalAnd(lessOrEqual(0, behind), less(behind, partLength));
+    const spread = apply('gather', [part, minimum(maximum(behind, 0), partLength - 1)], { axis });
+    return where(along(inside), spread, x);
   },
   maxPool2d: (inputs, { size }) => reduceMax(windows(input(inputs, 0), size), { axes: [3, 5] }),
   sumPool2d: (inputs, { size }) => reduceSum(windows(input(inputs, 0), size), { axes: [3, 5] }),

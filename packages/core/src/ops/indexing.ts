@@ -11,3 +11,12 @@ export const scatterAdd = (indices: Tensor, updates: Tensor, size: number): Tens
 
 /** int32 […] → float32 […, depth], 1 at the index and 0 elsewhere. */
 export const oneHot = (indices: Tensor, depth: number): Tensor => apply('oneHot', [indices], { depth });
+
+/**
+ * x with `part` in place of as much of it along `axis` from the int32 scalar `start` on, as XLA's dynamic-update-slice. The part must
+ * fit in: 0 ≤ start ≤ length − part's length.
+ */
+export function replaceSlice(x: Tensor, part: Tensor, start: Tensor, axis: number): Tensor {
+  const along = normaliseAxis(axis, x.shape.length, 'replaceSlice');
+  return part.shape[along] === 0 ? x : apply('replaceSlice', [x, part, start], { axis: along });
+}

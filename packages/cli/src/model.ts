@@ -1,5 +1,16 @@
 import { join } from 'node:path';
-import { type Backend, createGenerator, type Generator, type ImagePrior, type ImageTokenizer, type SamplingPlugin, TesseraeError, type TextTokenizer } from '@tesserae/core';
+import { createCaptionScorer, type DisposableScorer, parseCaptionerConfiguration } from '@tesserae/clip';
+import {
+  type Backend,
+  createGenerator,
+  type Generator,
+  type ImagePrior,
+  type ImageTextScorer,
+  type ImageTokenizer,
+  type SamplingPlugin,
+  TesseraeError,
+  type TextTokenizer,
+} from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createImageTokenizer, parseImageTokenizerConfiguration } from '@tesserae/dvae';
 import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
@@ -10,6 +21,8 @@ export interface LoadedModel {
   readonly imageTokenizer: ImageTokenizer;
   readonly textTokenizer: TextTokenizer;
   readonly prior: ImagePrior;
+  /** The model's own judge of candidates, where it has one. */
+  readonly scorer?: ImageTextScorer;
   /** How the model's makers recommend to sample; empty when they say nothing. */
   readonly generation: GenerationSettings;
   generator(plugins?: readonly SamplingPlugin[]): Generator;
@@ -37,11 +50,19 @@ export async function loadPrior(model: OpenedModel, { backend, maximumBatch = 16
   return createTransformerPrior({ config, weights: await model.openWeights('prior'), backend, maximumBatch });
 }
 
+/** The part `scorer`, if the model has one. */
+async function loadScorer(model: OpenedModel, textTokenizer: TextTokenizer, { backend, maximumBatch = 16 }: LoadOptions): Promise<DisposableScorer | undefined> {
+  if (model.index.parts.scorer === undefined) return undefined;
+  const config = parseCaptionerConfiguration(await model.readJson('scorer', 'config.json'));
+  return createCaptionScorer({ config, weights: await model.openWeights('scorer'), textTokenizer, backend, maximumBatch });
+}
+
 /** Opens a whole model. @throws TesseraeError naming the part that is missing or does not fit. */
 export async function loadModel(folder: string, options: LoadOptions): Promise<LoadedModel> {
   const model = await openModelFolder(folder);
   const imageTokenizer = await loadImageTokenizer(model, options);
   const [textTokenizer, prior] = [await loadTextTokenizer(model), await loadPrior(model, options)];
+  const scorer = await loadScorer(model, textTokenizer, options);
   if (imageTokenizer.codebookSize !== prior.codebookSize) {
     throw new TesseraeError(
       'model-incompatible',
@@ -54,11 +75,13 @@ export async function loadModel(folder: string, options: LoadOptions): Promise<L
     imageTokenizer,
     textTokenizer,
     prior,
+    ...(scorer === undefined ? {} : { scorer }),
     generation: parseGenerationSettings(recommended),
     generator: (plugins = []) => createGenerator({ imageTokenizer, textTokenizer, prior, plugins }),
     dispose() {
       imageTokenizer.dispose();
       prior.dispose();
+      scorer?.dispose();
     },
   };
 }

@@ -1,15 +1,36 @@
-import type { SamplingPlugin } from '@tesserae/core';
+import type { ImageTextScorer, SamplingPlugin } from '@tesserae/core';
 import { priorEvidence, rerank } from '@tesserae/plugins';
-import { numberOption, type OptionSpec, type OptionValues } from './command.js';
+import { numberOption, type OptionSpec, type OptionValues, textOption, UsageError } from './command.js';
 import type { LoadedModel } from './model.js';
+
+const scorers = ['model', 'evidence'] as const;
 
 /** How candidates are compared, for commands that rerank. */
 export const rerankingOptions: Readonly<Record<string, OptionSpec>> = {
-  'empty-text-weight': { type: 'string', value: 'X', help: "how much a picture's likelihood without the sentence counts against it (default: the model's own, else 1)" },
+  scorer: { type: 'string', value: 'NAME', help: 'who compares: model (its own scorer; default where it has one), or evidence (how likely its prior finds the codes)' },
+  'empty-text-weight': {
+    type: 'string',
+    value: 'X',
+    help: "of the evidence: how much a picture's likelihood without the sentence counts against it (default: the model's own, else 1)",
+  },
 };
 
-/** Makes `oversample` times as many pictures and keeps those the model's own prior finds fitting best. */
-export function rerankByEvidence(model: LoadedModel, oversample: number, options: OptionValues): SamplingPlugin {
-  const emptyTextWeight = numberOption(options, 'empty-text-weight', { minimum: 0 }) ?? model.generation.emptyTextWeight ?? 1;
-  return rerank({ scorer: priorEvidence(model.prior, model.textTokenizer, { emptyTextWeight }), oversample });
+/** The scorer that the options ask for. */
+function scorerOf(model: LoadedModel, options: OptionValues): ImageTextScorer {
+  const wanted = textOption(options, 'scorer') ?? (model.scorer === undefined ? 'evidence' : 'model');
+  const emptyTextWeight = numberOption(options, 'empty-text-weight', { minimum: 0 });
+  switch (scorers.find((name) => name === wanted)) {
+    case 'model':
+      if (model.scorer === undefined) throw new UsageError('--scorer model: this model has no scorer. Train one (tesserae train --stage scorer), or use evidence.');
+      return model.scorer;
+    case 'evidence':
+      return priorEvidence(model.prior, model.textTokenizer, { emptyTextWeight: emptyTextWeight ?? model.generation.emptyTextWeight ?? 1 });
+    default:
+      throw new UsageError(`--scorer ${wanted}: use ${scorers.join(' or ')}.`);
+  }
+}
+
+/** Makes `oversample` times as many pictures and keeps those that fit the sentence best. */
+export function rerankBest(model: LoadedModel, oversample: number, options: OptionValues): SamplingPlugin {
+  return rerank({ scorer: scorerOf(model, options), oversample });
 }

@@ -7,7 +7,7 @@ import { type Command, engineOptions, flag, modelFolder, modelOption, numberOpti
 import { type EvaluatedSet, type EvaluateScenesOptions, type EvaluationSet, evaluateGenerator, evaluateImageTokenizer, evaluationSets } from '../evaluation/evaluate-scenes.js';
 import { loadImageTokenizer, loadModel } from '../model.js';
 import { contactSheet, writePng } from '../pictures.js';
-import { rerankByEvidence, rerankingOptions } from '../reranking.js';
+import { rerankBest, rerankingOptions } from '../reranking.js';
 import { type SamplingSettings, samplingFrom, samplingOptions } from '../sampling.js';
 
 /** Pictures a line of a contact sheet. */
@@ -44,7 +44,7 @@ async function tokenizerEvaluation(keep: Keep, folder: string, backend: Backend)
 async function generatorEvaluation(keep: Keep, folder: string, backend: Backend, options: OptionValues, oversample: number | undefined): Promise<Evaluation> {
   const model = keep(await loadModel(folder, { backend }));
   const sampling = samplingFrom(options, model.generation);
-  const plugins = oversample === undefined ? [] : [rerankByEvidence(model, oversample, options)];
+  const plugins = oversample === undefined ? [] : [rerankBest(model, oversample, options)];
   const generator = keep(model.generator(plugins));
   return { sampling, run: (set, common) => evaluateGenerator(set, generator, sampling, common) };
 }
@@ -59,7 +59,7 @@ export const evalCommand: Command = {
     count: { type: 'string', short: 'n', value: 'N', help: 'prompts a set (default 200)' },
     seed: { type: 'string', value: 'N', help: 'of prompts and sampling (default 0)' },
     set: { type: 'string', value: 'NAME', help: `only one of: ${evaluationSets.map(({ name }) => name).join('; ')}` },
-    rerank: { type: 'string', value: 'N', help: 'make N candidates a prompt and judge the one that the prior finds fitting best' },
+    rerank: { type: 'string', value: 'N', help: 'make N candidates a prompt and judge the one that fits the sentence best' },
     'tokenizer-only': { type: 'boolean', help: 'judge reconstructions: what the image tokenizer alone loses' },
     ...rerankingOptions,
     ...samplingOptions,

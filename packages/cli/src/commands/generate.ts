@@ -5,7 +5,7 @@ import { openBackend } from '../backends.js';
 import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
-import { rerankByEvidence, rerankingOptions } from '../reranking.js';
+import { rerankBest, rerankingOptions } from '../reranking.js';
 import { samplingFrom, samplingOptions } from '../sampling.js';
 import { picturesSideBySide } from '../terminal/picture.js';
 
@@ -29,7 +29,7 @@ async function pluginsFor({ options, configuration }: CommandContext, model: Loa
   const plugins: SamplingPlugin[] = [...(typeof configured === 'function' ? configured(model) : configured)];
   if (flag(options, 'rerank') || textOption(options, 'oversample') !== undefined) {
     const oversample = numberOption(options, 'oversample', { minimum: 1, integer: true }) ?? defaultOversample;
-    plugins.push(rerankByEvidence(model, oversample, options));
+    plugins.push(rerankBest(model, oversample, options));
   }
   const prefix = textOption(options, 'prefix');
   if (prefix !== undefined) {

@@ -5,17 +5,18 @@ import { type LoadedImages, loadImages, openFolder } from '@tesserae/datasets/no
 import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
 import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
-import { loadImageTokenizer } from '../model.js';
+import { loadImageTokenizer, loadTextTokenizer } from '../model.js';
 import type { Output } from '../terminal/output.js';
 import { encodePictures, encoderHash, readCodedPictures } from '../training/coded-pictures.js';
 import { dvaeRelativeRecipe, dvaeRelatives } from '../training/dvae-relative-recipes.js';
-import { imageTokenizerRecipe, priorRecipe } from '../training/recipes.js';
+import { imageTokenizerRecipe, priorRecipe, scorerRecipe } from '../training/recipes.js';
 import { trainDvaeRelative } from '../training/train-dvae-relative.js';
 import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
 import { type CodedPicture, trainPrior } from '../training/train-prior.js';
+import { trainScorer } from '../training/train-scorer.js';
 
 const storedTypes = ['float32', 'float16'] as const;
-const stages = ['both', 'tokenizer', 'prior'] as const;
+const stages = ['both', 'tokenizer', 'prior', 'scorer'] as const;
 
 export const trainCommand: Command = {
   name: 'train',
@@ -23,7 +24,7 @@ export const trainCommand: Command = {
   usage: 'train ./my-pictures --out ./my-model [options], or train codes.safetensors --stage prior',
   options: {
     out: { type: 'string', short: 'o', value: 'DIR', help: 'model folder to write (required)' },
-    stage: { type: 'string', value: 'NAME', help: 'both (default), tokenizer or prior' },
+    stage: { type: 'string', value: 'NAME', help: 'both (default), tokenizer, prior, or scorer: a captioner that --rerank judges candidates by' },
     resume: { type: 'boolean', help: 'go on where an interrupted training stopped' },
     seed: { type: 'string', value: 'N', help: 'first weights, order and noise (default 0)' },
     size: { type: 'string', value: 'PIXELS', help: 'width and height pictures are cropped to, a multiple of 8 (default 64)' },
@@ -51,6 +52,11 @@ export const trainCommand: Command = {
     'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
     dtype: { type: 'string', value: 'NAME', help: 'how weights are stored: float32 (default) or float16, half the size' },
     'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-3)' },
+    'scorer-width': { type: 'string', value: 'N', help: 'width of the scorer (default 128)' },
+    'scorer-layers': { type: 'string', value: 'N', help: 'its layers (default 4)' },
+    'scorer-steps': { type: 'string', value: 'N', help: 'updates of it (default 4000)' },
+    'scorer-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
+    'scorer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 4e-3)' },
     ...engineOptions,
   },
   async run(context) {
@@ -82,7 +88,7 @@ export const trainCommand: Command = {
       const images = isCoded ? undefined : await readImages(folder, size, { output, signal });
 
       let tokenizerFigures: Readonly<Record<string, number>> | undefined;
-      if (images !== undefined && stage !== 'prior' && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
+      if (images !== undefined && (stage === 'both' || stage === 'tokenizer') && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
         const choices = {
           size,
           seed,
@@ -110,7 +116,7 @@ export const trainCommand: Command = {
 
       let priorFigures: Readonly<Record<string, number>> | undefined;
       let pictureCount = images?.examples.length ?? 0;
-      if (stage !== 'tokenizer') {
+      if (stage === 'both' || stage === 'prior') {
         const model = await openModelFolder(out);
         const tokenizer = await loadImageTokenizer(model, { backend, maximumBatch: 32 });
         const all =
@@ -123,11 +129,7 @@ export const trainCommand: Command = {
                 { output, signal },
               );
         const coded = all.filter(({ captions }) => captions.length > 0);
-        if (coded.length === 0) {
-          throw new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, {
-            remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.',
-          });
-        }
+        if (coded.length === 0) throw withoutCaptions(folder);
         const textModel = trainBytePairModel(
           coded.flatMap(({ captions }) => captions),
           { vocabularySize: whole('vocabulary', 1024, 257), signal },
@@ -157,9 +159,37 @@ export const trainCommand: Command = {
             .join(', ')}`,
         );
       }
+      let scorerFigures: Readonly<Record<string, number>> | undefined;
+      if (images !== undefined && stage === 'scorer') {
+        const model = await openModelFolder(out);
+        const [imageTokenizer, textTokenizer] = [await loadImageTokenizer(model, { backend, maximumBatch: 32 }), await loadTextTokenizer(model)];
+        const pictures = images.examples
+          .map(({ captions }, index) => ({ captions, pixels: images.pixels[index] ?? new Uint8Array() }))
+          .filter(({ captions }) => captions.length > 0);
+        if (pictures.length === 0) throw withoutCaptions(folder);
+        const recipe = scorerRecipe({
+          size,
+          textVocabularySize: textTokenizer.vocabularySize,
+          textLength: whole('text-length', 32),
+          width: whole('scorer-width', 128),
+          layers: whole('scorer-layers', 4),
+          heads: whole('heads', 4),
+          steps: whole('scorer-steps', 4000),
+          batch: whole('scorer-batch', 32),
+          learningRate: rate('scorer-rate', 4e-3),
+          seed,
+        });
+        scorerFigures = await trainScorer({ recipe, pictures, textTokenizer, imageTokenizer, modelFolder: out, floats, backend, resume, output, signal });
+        imageTokenizer.dispose();
+        output.print(
+          `scorer: ${Object.entries(scorerFigures)
+            .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
+            .join(', ')}`,
+        );
+      }
       await writeFileAtomically(join(out, 'training', 'command.json'), `${JSON.stringify({ stage, seed, size, skipped: images?.skipped.length ?? 0 }, null, 2)}\n`);
       output.print(`${out} is ready${stage === 'tokenizer' ? '' : `: tesserae generate "…" --model ${out}`}`);
-      return { model: out, seed, pictures: pictureCount, skipped: images?.skipped ?? [], imageTokenizer: tokenizerFigures, prior: priorFigures };
+      return { model: out, seed, pictures: pictureCount, skipped: images?.skipped ?? [], imageTokenizer: tokenizerFigures, prior: priorFigures, scorer: scorerFigures };
     } finally {
       await backend.dispose();
     }
@@ -174,6 +204,12 @@ async function readImages(folder: string, size: number, { output, signal }: { re
   for (const { file, reason } of images.skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
   output.note(`${images.examples.length} pictures${images.skipped.length === 0 ? '' : `, ${images.skipped.length} skipped`}`);
   return images;
+}
+
+function withoutCaptions(folder: string): TesseraeError {
+  return new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, {
+    remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.',
+  });
 }
 
 /** Codes of a file, if this model's encoder made them. */

@@ -2,6 +2,7 @@ import type { DvaeConfiguration } from '@tesserae/dvae';
 import type { PriorConfiguration } from '@tesserae/transformer';
 import type { ImageTokenizerRecipe } from './image-tokenizer-recipe.js';
 import type { PriorRecipe } from './train-prior.js';
+import type { ScorerRecipe } from './train-scorer.js';
 
 /** What `tesserae train` may be told about stage one. */
 export interface ImageTokenizerChoices {
@@ -100,5 +101,35 @@ export function priorRecipe(choices: PriorChoices): PriorRecipe {
     captionDropout: 0.1,
     // Captions are dropped in training, so guidance works; the tail of a short training's distribution is noise.
     generation: { guidance: 1.7, temperature: 0.4, topP: 0.95 },
+  };
+}
+
+export interface ScorerChoices {
+  readonly size: number;
+  readonly textVocabularySize: number;
+  readonly textLength: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly steps: number;
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly seed: number;
+}
+
+/** A captioner learns from every word of every picture, so that a few thousand updates do; optimised like the prior. */
+export function scorerRecipe(choices: ScorerChoices): ScorerRecipe {
+  const { size, textVocabularySize, textLength, width, layers, heads, steps, batch, learningRate, seed } = choices;
+  return {
+    configuration: { kind: 'captioner', imageSize: size, patch: 8, width, layers, heads, textVocabularySize, textLength },
+    steps,
+    batch,
+    seed,
+    learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(200, Math.ceil(steps / 10)), final: learningRate / 30, steps },
+    beta2: 0.98,
+    muon: { under: 'blocks' },
+    weightDecay: 4.5e-2,
+    clipNorm: 4,
+    ema: averageOver(steps),
   };
 }

@@ -15,7 +15,7 @@ import {
 } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
-import { openOnnx } from './__fixtures__/engines.js';
+import { openOnnx } from '../../backend-onnx/src/__fixtures__/engines.js';
 import { firstWeights, rectangles, tinyDvae } from './__fixtures__/tiny-dvae.js';
 import { paperDvae } from './configuration.js';
 import { dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform, usageDivergence } from './loss.js';

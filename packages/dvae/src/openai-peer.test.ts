@@ -1,8 +1,8 @@
 import { argMax, float32Array, type HostArray, int32Array, keyFromSeed, oneHot, transpose, uniformArray, weightsFromArrays } from '@tesserae/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines } from './__fixtures__/engines.js';
+import { engines } from '../../backend-onnx/src/__fixtures__/engines.js';
+import { computeWith, largestDifference, lossGradients } from '../../core/src/__fixtures__/peers/peer-checks.js';
 import { caseNames, type RecordedCase, recordedCase } from './__fixtures__/openai-dvae/recorded-case.js';
-import { computeWith, largestDifference, lossGradients } from './__fixtures__/peer-checks.js';
 import { parametersOf } from './__fixtures__/tiny-dvae.js';
 import { decodeCodes, decodeRelaxed } from './decoder.js';
 import { encode } from './encoder.js';

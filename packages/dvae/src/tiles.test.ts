@@ -1,8 +1,8 @@
 import type { HostArray } from '@tesserae/core';
 import { initialiseParameters, int32Array, keyFromSeed, uniformInteger, weightsFromArrays } from '@tesserae/core';
 import { describe, expect, it } from 'vitest';
-import { openOnnx } from './__fixtures__/engines.js';
-import { computeWith } from './__fixtures__/peer-checks.js';
+import { openOnnx } from '../../backend-onnx/src/__fixtures__/engines.js';
+import { computeWith } from '../../core/src/__fixtures__/peers/peer-checks.js';
 import { noisePicture, tinyDvae } from './__fixtures__/tiny-dvae.js';
 import { architectureOf, type ImageTokenizerConfiguration, imageTokenizerParameters } from './architectures.js';
 import type { DvaeConfiguration } from './configuration.js';

@@ -1,6 +1,6 @@
 import { createTrainingStep, initialTrainingState, keyFromSeed, train } from '@tesserae/core';
 import { describe, expect, it } from 'vitest';
-import { openOnnx } from './__fixtures__/engines.js';
+import { openOnnx } from '../../backend-onnx/src/__fixtures__/engines.js';
 import { parametersOf, rectangles, tinyDvae } from './__fixtures__/tiny-dvae.js';
 import { dvaeWarmUpLoss } from './warm-up.js';
 

@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
-import { allowedDistances, convolutionKernelOf, decodeMask, jointMask } from './attention-patterns.js';
-import { type AttentionPattern, layerPatterns, type PriorConfiguration } from './configuration.js';
+import { convolutionKernelOf, decodeMask, imagePattern, jointMask } from './attention-patterns.js';
+import { type AttentionPattern, layerPatterns, type PriorConfiguration, patternNames } from './configuration.js';
 
 const paperGrid = { rows: 32, columns: 32 };
-const keys = (distances: readonly boolean[]): number[] => distances.flatMap((allowed, distance) => (allowed ? [distance] : []));
+const keys = (seen: readonly boolean[]): number[] => seen.flatMap((isSeen, key) => (isSeen ? [key] : []));
+
+/** Grid positions that a token may look at. */
+function seenFrom(pattern: AttentionPattern, query: number, configuration: Pick<PriorConfiguration, 'grid' | 'convolutionKernel'>): number[] {
+  const looks = imagePattern(pattern, configuration);
+  const { rows, columns } = configuration.grid;
+  return Array.from({ length: rows * columns }, (_, key) => key).filter((key) => looks(query, key));
+}
+const allPatterns = Object.keys(patternNames) as AttentionPattern[];
 
 describe('image patterns', () => {
   it.each([
@@ -12,15 +20,38 @@ describe('image patterns', () => {
     ['column', 32],
     ['convolutional', 61],
     ['full', 1024],
+    ['axialRow', 32],
+    ['axialColumn', 32],
+    ['convLike', 25],
   ] as const)('%s lets the last token of the paper’s grid see %i image tokens', (pattern, count) => {
-    expect(keys(allowedDistances(pattern, paperGrid, 11))).toHaveLength(count);
+    expect(seenFrom(pattern, 1023, { grid: paperGrid })).toHaveLength(count);
   });
 
   it('follows Figure 11 on its 4×4 grid', () => {
+    const figure = { grid: { rows: 4, columns: 4 }, convolutionKernel: 3 };
+    const distances = (pattern: AttentionPattern): number[] =>
+      seenFrom(pattern, 15, figure)
+        .map((key) => 15 - key)
+        .reverse();
+    expect(distances('row')).toEqual([0, 1, 2, 3, 4]);
+    expect(distances('column')).toEqual([0, 4, 8, 12]);
+    expect(distances('convolutional')).toEqual([0, 1, 3, 4, 5]);
+  });
+
+  it('wraps the paper’s patterns around the ends of rows, and not DALLE-pytorch’s', () => {
     const grid = { rows: 4, columns: 4 };
-    expect(keys(allowedDistances('row', grid, 3))).toEqual([0, 1, 2, 3, 4]);
-    expect(keys(allowedDistances('column', grid, 3))).toEqual([0, 4, 8, 12]);
-    expect(keys(allowedDistances('convolutional', grid, 3))).toEqual([0, 1, 3, 4, 5]);
+    // Position 8 is the first of the third row.
+    expect(seenFrom('row', 8, { grid })).toEqual([4, 5, 6, 7, 8]);
+    expect(seenFrom('axialRow', 8, { grid })).toEqual([8]);
+    expect(seenFrom('convolutional', 8, { grid, convolutionKernel: 3 })).toEqual([3, 4, 5, 7, 8]);
+    expect(seenFrom('convLike', 8, { grid, convolutionKernel: 3 })).toEqual([0, 4, 8]);
+    expect(seenFrom('convLike', 10, { grid, convolutionKernel: 3 })).toEqual([0, 1, 2, 4, 5, 6, 8, 9, 10]);
+    expect(seenFrom('axialColumn', 9, { grid })).toEqual([1, 5, 9]);
+  });
+
+  it.each(allPatterns)('%s lets a token see itself and nothing later', (pattern) => {
+    const grid = { rows: 3, columns: 5 };
+    for (let query = 0; query < 15; query += 1) expect(Math.max(...seenFrom(pattern, query, { grid }))).toBe(query);
   });
 
   it('takes the paper’s kernel, or the largest odd one a small grid holds', () => {
@@ -48,7 +79,7 @@ describe('the joint mask', () => {
     expect(rows).toEqual(['1000000', '1100000', '1110000', '1111000', '1110100', '1111010', '1110101']);
   });
 
-  it.each(['full', 'row', 'column', 'convolutional'] as const)('is what the decode mask of %s adds up to, for any span', (pattern: AttentionPattern) => {
+  it.each(allPatterns)('is what the decode mask of %s adds up to, for any span', (pattern) => {
     const { grid } = tinyConfiguration;
     const prefix = tinyConfiguration.textLength + 1;
     const positions = grid.rows * grid.columns;

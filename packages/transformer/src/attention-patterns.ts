@@ -3,6 +3,8 @@ import { type AttentionPattern, imageLengthOf, type PriorConfiguration, prefixLe
 
 /** The side of the paper's convolutional pattern (Appendix B.1). */
 const paperKernel = 11;
+/** The side of DALLE-pytorch's. */
+const convLikeKernel = 5;
 
 /** The paper's kernel, or the largest odd one that fits a small grid. */
 export function convolutionKernelOf({ grid, convolutionKernel }: Pick<PriorConfiguration, 'grid' | 'convolutionKernel'>): number {
@@ -10,28 +12,43 @@ export function convolutionKernelOf({ grid, convolutionKernel }: Pick<PriorConfi
   return convolutionKernel ?? Math.min(paperKernel, side % 2 === 1 ? side : Math.max(1, side - 1));
 }
 
+/** Whether the image token at raster position `query` looks at the one at `key`. */
+export type ImagePattern = (query: number, key: number) => boolean;
+
 /**
- * Which distances (query − key in raster order, 0 … positions−1) a pattern lets an image token look back. All of the
- * paper's patterns are sets of raster distances, so they wrap around the ends of rows (Figure 11):
+ * A pattern's rule on a grid. No token looks at later ones. The paper's patterns are sets of raster distances
+ * (query − key), so they wrap around the ends of rows (Figure 11):
  * row: 0 … W, the last being the token above; column: multiples of W; convolutional: r·W + c ≥ 0 with |r|, |c| ≤ ⌊k/2⌋.
+ * DALLE-pytorch's do not wrap: the own row; the own column; the k×k square whose lower right corner is the token.
  */
-export function allowedDistances(pattern: AttentionPattern, grid: Grid, kernel: number): readonly boolean[] {
-  const { rows, columns } = grid;
-  const distances = Array.from({ length: rows * columns }, (_, distance) => distance);
+export function imagePattern(pattern: AttentionPattern, configuration: Pick<PriorConfiguration, 'grid' | 'convolutionKernel'>): ImagePattern {
+  const { columns }: Grid = configuration.grid;
+  const rowOf = (position: number): number => Math.floor(position / columns);
   switch (pattern) {
     case 'full':
-      return distances.map(() => true);
+      return (query, key) => key <= query;
     case 'row':
-      return distances.map((distance) => distance <= columns);
+      return (query, key) => key <= query && query - key <= columns;
     case 'column':
-      return distances.map((distance) => distance % columns === 0);
+    case 'axialColumn':
+      return (query, key) => key <= query && (query - key) % columns === 0;
     case 'convolutional': {
-      const half = Math.floor(kernel / 2);
+      const half = Math.floor(convolutionKernelOf(configuration) / 2);
       const reached = new Set<number>();
       for (let row = 0; row <= half; row += 1) {
         for (let column = -half; column <= half; column += 1) reached.add(row * columns + column);
       }
-      return distances.map((distance) => reached.has(distance));
+      return (query, key) => key <= query && reached.has(query - key);
+    }
+    case 'axialRow':
+      return (query, key) => key <= query && rowOf(query) === rowOf(key);
+    case 'convLike': {
+      const kernel = configuration.convolutionKernel ?? convLikeKernel;
+      return (query, key) => {
+        const across = (query % columns) - (key % columns);
+        const down = rowOf(query) - rowOf(key);
+        return down >= 0 && down < kernel && across >= 0 && across < kernel;
+      };
     }
     default:
       return pattern satisfies never;
@@ -39,18 +56,18 @@ export function allowedDistances(pattern: AttentionPattern, grid: Grid, kernel: 
 }
 
 /**
- * The mask of a forward pass over start of text, text and the first `imageTokens` image tokens: bool [length, length],
- * true where the query (row) may look at the key (column). Text looks at earlier text, images at all text and at
- * earlier image tokens by the pattern.
+ * The mask of a forward pass over what stands before the picture and the first `imageTokens` image tokens: bool
+ * [length, length], true where the query (row) may look at the key (column). Text looks at earlier text, images at all
+ * text and at earlier image tokens by the pattern.
  */
 export function jointMask(configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number): HostArrayOf<'bool'> {
   const prefix = prefixLengthOf(configuration);
   const length = prefix + imageTokens;
-  const allowed = allowedDistances(pattern, configuration.grid, convolutionKernelOf(configuration));
+  const looks = imagePattern(pattern, configuration);
   const mask = new Uint8Array(length * length);
   for (let query = 0; query < length; query += 1) {
     for (let key = 0; key <= query; key += 1) {
-      if (key < prefix || allowed[query - key]) mask[query * length + key] = 1;
+      if (key < prefix || looks(query - prefix, key - prefix)) mask[query * length + key] = 1;
     }
   }
   return boolArray([length, length], mask);
@@ -65,14 +82,14 @@ export function decodeMask(configuration: PriorConfiguration, pattern: Attention
   const prefix = prefixLengthOf(configuration);
   const positions = imageLengthOf(configuration);
   const width = prefix + positions + span;
-  const allowed = allowedDistances(pattern, configuration.grid, convolutionKernelOf(configuration));
+  const looks = imagePattern(pattern, configuration);
   const mask = new Uint8Array(positions * width);
   for (let query = 0; query < positions; query += 1) {
     const spanStart = query - (query % span);
     const row = mask.subarray(query * width, (query + 1) * width);
     row.fill(1, 0, prefix);
     for (let key = 0; key <= query; key += 1) {
-      if (allowed[query - key]) row[key < spanStart ? prefix + key : prefix + positions + key - spanStart] = 1;
+      if (looks(query, key)) row[key < spanStart ? prefix + key : prefix + positions + key - spanStart] = 1;
     }
   }
   return boolArray([positions, width], mask);

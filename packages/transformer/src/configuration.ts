@@ -1,9 +1,32 @@
 import { type Grid, TesseraeError } from '@tesserae/core';
+import { type BlockChoices, type GivenChoices, parseChoices, withDefaults } from './blocks/choices.js';
+import { type Condition, conditionOf, parseCondition } from './condition-choices.js';
+import { choice, invalid, optional, recordOf, truth, wholeNumber } from './configuration-fields.js';
 
-/** How image tokens look at earlier image tokens in one layer (DALL-E paper, Figure 11; `attention-patterns.ts`). */
-export type AttentionPattern = 'full' | 'row' | 'column' | 'convolutional';
+/**
+ * How image tokens look at earlier image tokens in one layer (`attention-patterns.ts`): `full`; the DALL-E paper's `row`,
+ * `column` and `convolutional` (Figure 11); DALLE-pytorch's `axialRow`, `axialColumn` and `convLike`.
+ */
+export type AttentionPattern = 'full' | 'row' | 'column' | 'convolutional' | 'axialRow' | 'axialColumn' | 'convLike';
 
-const patternNames: Readonly<Record<AttentionPattern, true>> = { full: true, row: true, column: true, convolutional: true };
+export const patternNames: Readonly<Record<AttentionPattern, true>> = {
+  full: true,
+  row: true,
+  column: true,
+  convolutional: true,
+  axialRow: true,
+  axialColumn: true,
+  convLike: true,
+};
+
+/**
+ * What tells the model where a token stands. `rows-columns`: a learned vector a row plus one a column (the paper), and
+ * one a text position; `learned`: one a position (minDALL-E, DALL-E mini); `rotary-axial`: queries, keys and values
+ * turned by text position, row and column (DALLE-pytorch); `rotary-grid`: queries and keys by row and column (LlamaGen).
+ */
+export type Positions = 'rows-columns' | 'learned' | 'rotary-axial' | 'rotary-grid';
+
+const positionsNames: Readonly<Record<Positions, true>> = { 'rows-columns': true, learned: true, 'rotary-axial': true, 'rotary-grid': true };
 
 /** A text+image prior. Plain data: saved as the `config.json` beside its weights. */
 export interface PriorConfiguration {
@@ -21,31 +44,29 @@ export interface PriorConfiguration {
   readonly codebookSize: number;
   /** One pattern for all layers, the paper's order, or one pattern a layer. */
   readonly attention: 'full' | 'paper' | readonly AttentionPattern[];
-  /** Side of the convolutional pattern, odd. Default: 11 (the paper's) or what the smaller side of the grid allows. */
+  /** Side of the `convolutional` and `convLike` patterns, odd. Default: 11 (the paper's) or what the smaller side of the grid allows; 5 for `convLike`. */
   readonly convolutionKernel?: number;
-}
-
-function invalid(field: string, value: unknown, remedy: string): never {
-  throw new TesseraeError('invalid-argument', `The prior's configuration has '${field}' = ${JSON.stringify(value) ?? 'nothing'}.`, { remedy, details: { field, value } });
-}
-
-function wholeNumber(value: unknown, field: string): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 ? value : invalid(field, value, `Give '${field}' as a whole number of at least 1.`);
-}
-
-function recordOf(value: unknown, field: string): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : invalid(field, value, `Give '${field}' as an object.`);
-}
-
-function isPattern(value: unknown): value is AttentionPattern {
-  return typeof value === 'string' && Object.hasOwn(patternNames, value);
+  /** Channels of a head. Default: width / heads. */
+  readonly headSize?: number;
+  /** What stands before the picture. Default: a text that is predicted too, behind a start token. */
+  readonly condition?: Condition;
+  /** Default: `rows-columns`. */
+  readonly positions?: Positions;
+  /** What the blocks are made of. Default: GPT-2's. */
+  readonly block?: GivenChoices;
+  /** Normalise the embeddings (BART). Default false. */
+  readonly embeddingNorm?: boolean;
+  /** The output layer uses the token embeddings as its matrices. Default false. */
+  readonly tiedEmbeddings?: boolean;
+  /** Rows of the image token table and of the output layer: more than `codebookSize` where ids above it were trained. Those are never sampled. */
+  readonly imageVocabularySize?: number;
 }
 
 function attentionOf(value: unknown, layers: number): PriorConfiguration['attention'] {
   if (value === 'full' || value === 'paper') return value;
   if (!Array.isArray(value)) return invalid('attention', value, "Use 'full', 'paper', or a list with one pattern a layer.");
   if (value.length !== layers) return invalid('attention', value, `List ${layers} patterns, one a layer.`);
-  return value.map((pattern: unknown, layer) => (isPattern(pattern) ? pattern : invalid(`attention[${layer}]`, pattern, `Use ${Object.keys(patternNames).join(', ')}.`)));
+  return value.map((pattern: unknown, layer) => choice(pattern, `attention[${layer}]`, patternNames));
 }
 
 /**
@@ -58,22 +79,95 @@ export function parsePriorConfiguration(value: unknown): PriorConfiguration {
   const width = wholeNumber(given.width, 'width');
   const layers = wholeNumber(given.layers, 'layers');
   const heads = wholeNumber(given.heads, 'heads');
-  if (width % heads !== 0) invalid('heads', heads, `Use a divisor of the width ${width}.`);
+  if (given.headSize === undefined && width % heads !== 0) invalid('heads', heads, `Use a divisor of the width ${width}, or say the headSize.`);
   const grid = recordOf(given.grid, 'grid');
   const kernel = given.convolutionKernel === undefined ? undefined : wholeNumber(given.convolutionKernel, 'convolutionKernel');
   if (kernel !== undefined && kernel % 2 === 0) invalid('convolutionKernel', kernel, 'Use an odd number.');
-  return {
+  const configuration: PriorConfiguration = {
     kind: 'prior',
     width,
     layers,
     heads,
-    textVocabularySize: wholeNumber(given.textVocabularySize, 'textVocabularySize'),
+    textVocabularySize: wholeNumber(given.textVocabularySize, 'textVocabularySize', 0),
     textLength: wholeNumber(given.textLength, 'textLength'),
     grid: { rows: wholeNumber(grid.rows, 'grid.rows'), columns: wholeNumber(grid.columns, 'grid.columns') },
     codebookSize: wholeNumber(given.codebookSize, 'codebookSize'),
     attention: attentionOf(given.attention, layers),
     ...(kernel === undefined ? {} : { convolutionKernel: kernel }),
+    ...optional(given, 'headSize', (size, field) => wholeNumber(size, field)),
+    ...optional(given, 'condition', parseCondition),
+    ...optional(given, 'positions', (name, field) => choice(name, field, positionsNames)),
+    ...optional(given, 'block', (block) => parseChoices(block, layers, width)),
+    ...optional(given, 'embeddingNorm', truth),
+    ...optional(given, 'tiedEmbeddings', truth),
+    ...optional(given, 'imageVocabularySize', (size, field) => wholeNumber(size, field)),
   };
+  checkFit(configuration);
+  return configuration;
+}
+
+/** What single fields cannot show. */
+function checkFit(configuration: PriorConfiguration): void {
+  const { codebookSize, textLength, textVocabularySize, tiedEmbeddings = false } = configuration;
+  const condition = conditionOf(configuration);
+  const imageVocabulary = imageVocabularyOf(configuration);
+  const { tokenShift, reversible } = choicesOf(configuration);
+  const headSize = headSizeOf(configuration);
+  const positions = positionsOf(configuration);
+  if (imageVocabulary < codebookSize) invalid('imageVocabularySize', imageVocabulary, `Use at least the codebookSize ${codebookSize}.`);
+  if (condition.kind !== 'features' && textVocabularySize < 1) invalid('textVocabularySize', textVocabularySize, "Give 'textVocabularySize' as a whole number of at least 1.");
+  if (positions === 'rotary-grid' && headSize % 4 !== 0) invalid('positions', positions, `Turn heads whose size 4 divides, not ${headSize}.`);
+  if (positions === 'rotary-axial' && headSize < 6) invalid('positions', positions, `Turn heads of at least 6 channels, not ${headSize}.`);
+  if (tokenShift && condition.kind !== 'text') invalid('block.tokenShift', tokenShift, "Shift tokens behind a 'text' only.");
+  if (tiedEmbeddings && condition.kind === 'encoder') invalid('tiedEmbeddings', tiedEmbeddings, 'Leave it out with an encoder.');
+  switch (condition.kind) {
+    case 'class':
+      if (textLength !== 1) invalid('textLength', textLength, 'Use 1: a class is one token.');
+      return;
+    case 'encoder':
+      if (condition.startToken >= imageVocabulary) invalid('condition.startToken', condition.startToken, `Use an id below ${imageVocabulary}.`);
+      if (reversible) invalid('block.reversible', reversible, 'Leave it out with an encoder.');
+      return;
+    case 'text':
+    case 'features':
+      return;
+    default:
+      condition satisfies never;
+  }
+}
+
+/** Every choice of the blocks, defaults filled in. */
+export function choicesOf({ block = {}, layers, width }: PriorConfiguration): BlockChoices {
+  return withDefaults(block, layers, width);
+}
+
+export function positionsOf({ positions = 'rows-columns' }: PriorConfiguration): Positions {
+  return positions;
+}
+
+/** Channels of a head. */
+export function headSizeOf({ headSize, width, heads }: PriorConfiguration): number {
+  return headSize ?? width / heads;
+}
+
+/** Image tokens the model has embeddings and scores for. */
+export function imageVocabularyOf({ imageVocabularySize, codebookSize }: PriorConfiguration): number {
+  return imageVocabularySize ?? codebookSize;
+}
+
+/** Text ids the model has embeddings for, paddings included. */
+export function textTokensOf(configuration: PriorConfiguration): number {
+  const { textVocabularySize, textLength } = configuration;
+  const condition = conditionOf(configuration);
+  const hasOwnPadding = (condition.kind === 'text' || condition.kind === 'encoder') && condition.padding !== undefined;
+  return textVocabularySize + (hasOwnPadding ? 0 : textLength);
+}
+
+/** How many of the text's positions are predicted: its last ones. */
+export function predictedTextOf(configuration: PriorConfiguration): number {
+  const condition = conditionOf(configuration);
+  if (condition.kind !== 'text') return 0;
+  return condition.start === 'none' ? configuration.textLength - 1 : configuration.textLength;
 }
 
 /** Image tokens of a picture. */
@@ -81,9 +175,20 @@ export function imageLengthOf({ grid }: PriorConfiguration): number {
   return grid.rows * grid.columns;
 }
 
-/** Positions before the first image token: start of text, then the text. */
-export function prefixLengthOf({ textLength }: PriorConfiguration): number {
-  return textLength + 1;
+/** Positions before the first image token: start of text and the text, or what the condition has instead. */
+export function prefixLengthOf(configuration: PriorConfiguration): number {
+  const condition = conditionOf(configuration);
+  switch (condition.kind) {
+    case 'text':
+      return condition.start === 'none' ? configuration.textLength : configuration.textLength + 1;
+    case 'class':
+    case 'features':
+      return configuration.textLength;
+    case 'encoder':
+      return 1;
+    default:
+      return condition satisfies never;
+  }
 }
 
 /** The pattern of each layer. The paper's order (Appendix B.1): column at layers 2, 6, 10, …, convolutional last, else row. */
@@ -98,20 +203,24 @@ export function layerPatterns({ attention, layers }: PriorConfiguration): readon
 }
 
 /**
- * The text as the model reads it: ids, then each free position's own padding id `textVocabularySize + position`.
+ * The text as the model reads it: ids, then each free position's own padding id `textVocabularySize + position`, or the
+ * one padding id of the condition.
  * @throws TesseraeError `prompt-invalid` when it is too long or has an id outside the vocabulary.
  */
 export function padText(configuration: PriorConfiguration, ids: ArrayLike<number>): Int32Array {
   const { textLength, textVocabularySize } = configuration;
-  if (ids.length > textLength) {
-    throw new TesseraeError('prompt-invalid', `The text is ${ids.length} tokens long; this prior reads ${textLength}.`, {
+  const condition = conditionOf(configuration);
+  const { padding, emptyText = [] } = condition.kind === 'text' || condition.kind === 'encoder' ? condition : {};
+  const given = ids.length === 0 ? emptyText : ids;
+  if (given.length > textLength) {
+    throw new TesseraeError('prompt-invalid', `The text is ${given.length} tokens long; this prior reads ${textLength}.`, {
       remedy: 'Shorten it.',
-      details: { length: ids.length, textLength },
+      details: { length: given.length, textLength },
     });
   }
   return Int32Array.from({ length: textLength }, (_, position) => {
-    const id = ids[position];
-    if (id === undefined) return textVocabularySize + position;
+    const id = given[position];
+    if (id === undefined) return padding ?? textVocabularySize + position;
     if (!Number.isInteger(id) || id < 0 || id >= textVocabularySize) {
       throw new TesseraeError('prompt-invalid', `The text has the token ${id} at position ${position}; this prior knows 0 to ${textVocabularySize - 1}.`, {
         remedy: 'Use the tokenizer the prior was trained with.',

@@ -10,6 +10,7 @@ import {
   maskedScore,
   matMul,
   multiply,
+  type ParameterScope,
   pad,
   reduceSum,
   replaceSlice,
@@ -23,9 +24,15 @@ import {
   where,
 } from '@tesserae/core';
 import { decodeMask } from './attention-patterns.js';
-import { imageLengthOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { stableSoftmax } from './blocks/stable.js';
+import { type KeysAndValues, runStack } from './blocks/stack.js';
+import { declareCondition } from './condition.js';
+import { choicesOf, headSizeOf, imageLengthOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { fillMemory, readMemory, withoutHidden } from './decode-memory.js';
+import { embedImageAt } from './embeddings.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
-import { embedImageAt, jointStream, type KeysAndValues, outputLogits, transformerBlocks } from './transformer.js';
+import { stackShape } from './stack-shapes.js';
+import { jointStream, outputLogits } from './transformer.js';
 
 /** How many candidates are decoded together, and the guidance branches each is asked by. */
 export interface DecodeBatch {
@@ -43,8 +50,7 @@ export const decodeStateNames = {
 
 /** Shape of a cache: start of text, text and every image position, branch-major in the batch. */
 export function cacheShape(configuration: PriorConfiguration, { candidates, branches }: DecodeBatch): readonly number[] {
-  const { heads, width } = configuration;
-  return [branches * candidates, heads, prefixLengthOf(configuration) + imageLengthOf(configuration), width / heads];
+  return [branches * candidates, configuration.heads, prefixLengthOf(configuration) + imageLengthOf(configuration), headSizeOf(configuration)];
 }
 
 export function logitsShape(configuration: PriorConfiguration, { candidates, branches }: DecodeBatch): readonly number[] {
@@ -66,7 +72,7 @@ function repeatRows(x: Tensor, copies: number): Tensor {
 /**
  * Text and the first `known` image tokens in one pass; fills the caches and the next position's logits.
  * Where all candidates begin alike (`shared`), each branch is computed once and copied.
- * Inputs: `text` int32 [rows, textLength], `codes` int32 [rows, known] if known > 0, `weights` float32 [branches];
+ * Inputs: those of the condition (`declareCondition`), `codes` int32 [rows, known] if known > 0, `weights` float32 [branches];
  * rows = branches or branches·candidates. Result: `scores` float32 [candidates, codebookSize], guidance mixed in.
  */
 export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBatch, options: { readonly known: number; readonly shared: boolean }): Graph {
@@ -76,23 +82,31 @@ export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBat
   const free = imageLengthOf(configuration) - known;
   return trace('prefill', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
-    const text = scope.input('text', [rows, configuration.textLength], 'int32');
+    const given = declareCondition(scope, configuration, rows);
     const codes = known === 0 ? undefined : scope.input('codes', [rows, known], 'int32');
     const weights = scope.input('weights', [batch.branches]);
     const fill = (name: string, value: Tensor): void => {
       scope.state(name, cacheShape(configuration, batch));
       scope.assign(name, pad(repeatRows(value, copies), [0, 0, 0, 0], [0, 0, free, 0]));
     };
-    const stream = jointStream(parameters, configuration, text, codes, ({ keys, values }, layer) => {
-      fill(decodeStateNames.keys(layer), keys);
-      fill(decodeStateNames.values(layer), values);
+    const stream = jointStream(parameters, configuration, given, codes, {
+      ...fillMemory(scope, configuration, given, batch.branches * batch.candidates, (x) => repeatRows(x, copies)),
+      keep({ keys, values }, layer) {
+        fill(decodeStateNames.keys(layer), keys);
+        fill(decodeStateNames.values(layer), values);
+      },
     });
     const last = reshape(sliceAxis(stream, 1, (stream.shape[1] ?? 1) - 1, 1), [rows, configuration.width]);
-    const logits = repeatRows(outputLogits(parameters, configuration, 'image', last), copies);
+    const logits = repeatRows(codeLogits(parameters, configuration, last), copies);
     scope.state(decodeStateNames.logits, logits.shape);
     scope.assign(decodeStateNames.logits, logits);
     scope.output('scores', mixBranches(logits, weights, batch));
   });
+}
+
+/** Scores of the codes that can be sampled: [rows, width] → [rows, codebookSize]. */
+function codeLogits(parameters: ParameterScope, configuration: PriorConfiguration, x: Tensor): Tensor {
+  return sliceAxis(outputLogits(parameters, configuration, 'image', x), 1, 0, configuration.codebookSize);
 }
 
 /** A value a candidate, for every branch: [candidates] → [branches·candidates]. */
@@ -105,6 +119,9 @@ interface LayerCache {
   readonly past: KeysAndValues;
   /** bool by image position: [positions, cache length + span] (`decodeMask`). */
   readonly mask: Tensor;
+  /** Which of the condition's positions are looked at, where not all are (`DecodeMemory.prefixMask`). */
+  readonly prefixMask: Tensor | undefined;
+  readonly normalise: typeof softmax;
 }
 
 /** softmax over the cache and the span's own keys together, without copying the cache to join them. */
@@ -114,13 +131,15 @@ function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, po
     [cache.past.keys, own.keys].map((keys) => matMul(scaled, keys, { transposeB: true })),
     3,
   );
-  const weights = softmax(where(gather(cache.mask, position), scores, maskedScore));
+  const seen = gather(cache.mask, position);
+  const weights = cache.normalise(where(cache.prefixMask === undefined ? seen : withoutHidden(seen, cache.prefixMask), scores, maskedScore));
   const pastLength = cache.past.keys.shape[2] ?? 0;
   const pastPart = matMul(sliceAxis(weights, 3, 0, pastLength), cache.past.values);
   return add(pastPart, matMul(sliceAxis(weights, 3, pastLength, own.keys.shape[2] ?? 0), own.values));
 }
 
-function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, span: number): LayerCache[] {
+function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, span: number, prefixMask: Tensor | undefined): LayerCache[] {
+  const normalise = choicesOf(configuration).stable ? stableSoftmax : softmax;
   const shape = cacheShape(configuration, batch);
   const patterns = layerPatterns(configuration);
   // Layers of one pattern share its masks: engines then look them up once a token, not once a layer.
@@ -128,7 +147,8 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
   return patterns.flatMap((pattern, layer) => {
     const mask = masks.get(pattern);
     if (mask === undefined) return [];
-    return [{ past: { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) }, mask }];
+    const past = { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) };
+    return [{ past, mask, prefixMask, normalise }];
   });
 }
 
@@ -144,32 +164,39 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
 export function decodeSpanGraph(configuration: PriorConfiguration, batch: DecodeBatch, span: number, plan: SamplingPlan): Graph {
   const { candidates, branches } = batch;
   const { width, heads } = configuration;
+  const shape = stackShape(configuration);
   return trace('decode-span', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
     const spanIndex = scope.input('span', [], 'int32');
     const known = scope.input('known', [candidates, span], 'int32');
     const weights = scope.input('weights', [branches]);
     const sampling = samplingInputs(scope, plan, [candidates, span]);
-    const caches = layerCaches(scope, configuration, batch, span);
+    const memory = readMemory(scope, configuration, branches * candidates);
+    const caches = layerCaches(scope, configuration, batch, span, memory.prefixMask);
     const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
-    const emptyBuffer = broadcastTo(scope.literal(0), [branches * candidates, heads, span, width / heads]);
+    const emptyBuffer = broadcastTo(scope.literal(0), [branches * candidates, heads, span, shape.headSize]);
 
-    const decoded = loop(scope, span, [firstLogits, ...caches.flatMap(() => [emptyBuffer, emptyBuffer])], (column, [logits = firstLogits, ...buffers]) => {
+    const carriedFirst = [firstLogits, ...caches.flatMap(() => [emptyBuffer, emptyBuffer]), ...memory.carried];
+    const decoded = loop(scope, span, carriedFirst, (column, [logits = firstLogits, ...buffers]) => {
       const position = add(multiply(spanIndex, span), column);
       const scores = changeScores(plan.changes, mixBranches(logits, weights, batch), position);
       const given = gather(known, column, 1);
       const token = where(greaterOrEqual(given, 0), given, sampleTokens(scores, plan, sampling, column));
       const updated: Tensor[] = [];
+      const remembered: Tensor[] = [];
       const input = embedImageAt(parameters, configuration, repeatBranches(token, branches), position);
-      const stream = transformerBlocks(parameters, configuration, input, (queries, own, layer) => {
-        const keys = replaceSlice(buffers[layer * 2] ?? emptyBuffer, own.keys, column, 2);
-        const values = replaceSlice(buffers[layer * 2 + 1] ?? emptyBuffer, own.values, column, 2);
-        updated.push(keys, values);
-        const cache = caches[layer];
-        return cache === undefined ? own.values : attendCached(queries, cache, { keys, values }, position);
+      const stream = runStack(parameters, shape, input, {
+        ...memory.at(position, buffers.slice(2 * caches.length), remembered),
+        attend(queries, own, layer) {
+          const keys = replaceSlice(buffers[layer * 2] ?? emptyBuffer, own.keys, column, 2);
+          const values = replaceSlice(buffers[layer * 2 + 1] ?? emptyBuffer, own.values, column, 2);
+          updated.push(keys, values);
+          const cache = caches[layer];
+          return cache === undefined ? own.values : attendCached(queries, cache, { keys, values }, position);
+        },
       });
-      const next = outputLogits(parameters, configuration, 'image', reshape(stream, [branches * candidates, width]));
-      return { carried: [next, ...updated], stacked: [token] };
+      const next = codeLogits(parameters, configuration, reshape(stream, [branches * candidates, width]));
+      return { carried: [next, ...updated, ...remembered], stacked: [token] };
     });
 
     const [lastLogits = firstLogits, ...buffers] = decoded.carried;
@@ -179,6 +206,7 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
       scope.assign(decodeStateNames.keys(layer), replaceSlice(past.keys, keys, spanStart, 2));
       scope.assign(decodeStateNames.values(layer), replaceSlice(past.values, values, spanStart, 2));
     });
+    memory.write(buffers.slice(2 * caches.length));
     scope.assign(decodeStateNames.logits, lastLogits);
     const [tokens] = decoded.stacked;
     if (tokens !== undefined) scope.output('tokens', transpose(tokens, [1, 0]));

@@ -1,6 +1,7 @@
 import { type Backend, type Graph, type HostArray, type Program, type StateStore, type WeightSource, zerosArray } from '@tesserae/core';
 import type { PriorConfiguration } from './configuration.js';
 import { cacheShape, type DecodeBatch, decodeStateNames, logitsShape } from './decode-graph.js';
+import { memoryTypes } from './decode-memory.js';
 
 /** Device state for one batch shape and the programs compiled on it. Serves one decoding at a time. */
 export interface DecodeSession {
@@ -45,7 +46,7 @@ export async function createSession({ backend, weights, initialState }: SessionO
   };
 }
 
-/** Empty caches and logits for a batch. */
+/** Empty caches, logits and memory for a batch. */
 export function emptyDecodeState(configuration: PriorConfiguration, batch: DecodeBatch): Map<string, HostArray> {
   const cache = (): HostArray => zerosArray(cacheShape(configuration, batch));
   const state = new Map<string, HostArray>([[decodeStateNames.logits, zerosArray(logitsShape(configuration, batch))]]);
@@ -53,5 +54,6 @@ export function emptyDecodeState(configuration: PriorConfiguration, batch: Decod
     state.set(decodeStateNames.keys(layer), cache());
     state.set(decodeStateNames.values(layer), cache());
   }
+  for (const [name, { shape, dtype }] of memoryTypes(configuration, batch.branches * batch.candidates)) state.set(name, zerosArray(shape, dtype));
   return state;
 }

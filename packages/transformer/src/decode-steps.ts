@@ -1,4 +1,5 @@
 import { type DecodeRequest, float32Array, type GraphLogits, type HostArray, int32Array, type LogitsChange, TesseraeError } from '@tesserae/core';
+import { conditionValues } from './condition.js';
 import type { PriorConfiguration } from './configuration.js';
 import { type DecodeBatch, decodeSpanGraph, prefillGraph } from './decode-graph.js';
 import { beginAlike } from './decode-request.js';
@@ -47,16 +48,15 @@ function samplingValues({ plan, request }: Decoding, start: number, count: numbe
   };
 }
 
-/** Reads text and the first `known` image tokens; gives the scores [candidates, codes] of the next position. */
-export async function prefill(decoding: Decoding, texts: readonly Int32Array[], known: number): Promise<HostArray> {
-  const { configuration, batch, session, tokens, signal } = decoding;
+/** Reads the condition and the first `known` image tokens; gives the scores [candidates, codes] of the next position. */
+export async function prefill(decoding: Decoding, known: number): Promise<HostArray> {
+  const { configuration, batch, request, session, tokens, signal } = decoding;
   const shared = beginAlike(tokens, known);
   const copies = shared ? 1 : batch.candidates;
-  const rows = texts.length * copies;
-  const text = texts.flatMap((ids) => Array.from({ length: copies }, () => [...ids]).flat());
-  const codes = texts.flatMap(() => tokens.slice(0, copies).flatMap((all) => [...all.subarray(0, known)]));
+  const rows = batch.branches * copies;
+  const codes = request.branches.flatMap(() => tokens.slice(0, copies).flatMap((all) => [...all.subarray(0, known)]));
   const inputs = {
-    text: int32Array([rows, configuration.textLength], text),
+    ...conditionValues(configuration, request.branches, copies),
     ...(known === 0 ? {} : { codes: int32Array([rows, known], codes) }),
     weights: branchWeights(decoding),
   };

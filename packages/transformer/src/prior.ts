@@ -17,7 +17,8 @@ import {
   type WeightSource,
 } from '@tesserae/core';
 import { checkWeights } from './check-weights.js';
-import { imageLengthOf, type PriorConfiguration, padText, parsePriorConfiguration } from './configuration.js';
+import { conditionValues, declareCondition } from './condition.js';
+import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
 import type { DecodeBatch } from './decode-graph.js';
 import { checkRequest, knownRows } from './decode-request.js';
 import { createSession, type DecodeSession, emptyDecodeState } from './decode-session.js';
@@ -41,9 +42,9 @@ const keptSessions = 4;
 function evidenceGraph(configuration: PriorConfiguration, batch: number): Graph {
   return trace('log-probability', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
-    const text = scope.input('text', [batch, configuration.textLength], 'int32');
+    const given = declareCondition(scope, configuration, batch);
     const codes = scope.input('codes', [batch, imageLengthOf(configuration)], 'int32');
-    const { image } = priorLogits(parameters, configuration, text, codes);
+    const { image } = priorLogits(parameters, configuration, given, codes);
     scope.output('logProbability', negate(reduceSum(crossEntropy(image, codes), { axes: [1] })));
   });
 }
@@ -98,7 +99,8 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
     checkRequest(request, configuration, maximumBatch);
     const { columns, rows } = configuration.grid;
     const tokens = request.known.map((known) => Int32Array.from(known));
-    const texts = request.branches.map(({ text }) => padText(configuration, text));
+    // Refused before anything is leased or yielded.
+    conditionValues(configuration, request.branches);
     const changes = request.logits ?? [];
     const byToken = changes.some(({ host }) => host !== undefined);
     const plan = samplingPlan(request.sampling, configuration.codebookSize, byToken ? [] : changes.flatMap(({ graph }) => graph ?? []));
@@ -112,7 +114,7 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
       const session = await decodeSessions.acquire(kind);
       try {
         const decoding: Decoding = { configuration, batch, request, plan, session, tokens, signal, numberOf };
-        let scores: HostArray = await prefill(decoding, texts, leading * columns);
+        let scores: HostArray = await prefill(decoding, leading * columns);
         for (let row = leading; row < trailingFrom; row += 1) {
           if (byToken) scores = await decodeByToken(decoding, row, scores);
           else await decodeByRow(decoding, row);
@@ -137,7 +139,8 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
       if (texts.length !== codes.length) {
         throw new TesseraeError('invalid-argument', `There are ${texts.length} texts for ${codes.length} pictures.`, { remedy: 'Give one text a picture.' });
       }
-      const padded = texts.map((text) => padText(configuration, text));
+      const branches = texts.map((text) => ({ text, weight: 1 }));
+      conditionValues(configuration, branches);
       const wrong = codes.find((picture) => picture.length !== positions || picture.some((code) => code < 0 || code >= configuration.codebookSize));
       if (wrong !== undefined) {
         throw new TesseraeError('invalid-argument', 'A picture has codes that do not fit this prior.', {
@@ -150,12 +153,10 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
           // Powers of two: few different programs, and little of the last batch is filling.
           const wanted = texts.length - start;
           const size = Math.min(maximumBatch, 2 ** Math.ceil(Math.log2(wanted)));
-          const flat = (list: readonly Int32Array[], length: number): HostArray => {
-            const data = new Int32Array(size * length);
-            for (const [index, row] of list.slice(start, start + size).entries()) data.set(row, index * length);
-            return int32Array([size, length], data);
-          };
-          const inputs = { text: flat(padded, configuration.textLength), codes: flat(codes, positions) };
+          const some = new Int32Array(size * positions);
+          for (const [index, row] of codes.slice(start, start + size).entries()) some.set(row, index * positions);
+          const told = Array.from({ length: size }, (_, index) => branches[start + index] ?? { text: new Int32Array(), weight: 1 });
+          const inputs = { ...conditionValues(configuration, told), codes: int32Array([size, positions], some) };
           const { logProbability } = await session.run(`${size}`, () => evidenceGraph(configuration, size), inputs, signal);
           results.set(Array.from(logProbability?.data ?? []).slice(0, wanted), start);
           start += size;

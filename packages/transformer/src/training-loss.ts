@@ -1,4 +1,5 @@
-import { add, crossEntropy, type LossFunction, multiply, reduceMean } from '@tesserae/core';
+import { add, crossEntropy, type LossFunction, type LossResult, multiply, reduceMean, sliceAxis } from '@tesserae/core';
+import { declareCondition } from './condition.js';
 import { imageLengthOf, type PriorConfiguration } from './configuration.js';
 import { priorLogits } from './transformer.js';
 
@@ -8,16 +9,22 @@ export const imageLossWeight = 7 / 8;
 
 /**
  * The prior's training loss for `createTrainingStep`: 1/8 text + 7/8 image cross-entropy in nats, each the mean over
- * its own tokens, paddings included. Inputs: `text` int32 [batch, textLength] with paddings replaced (`padText`),
+ * its own tokens, paddings included; image cross-entropy alone where the text is not predicted. Inputs: `text` int32
+ * [batch, textLength] with paddings replaced (`padText`) or what the condition has instead (`declareCondition`),
  * `codes` int32 [batch, positions]. Metrics: `textLoss`, `imageLoss`.
  */
 export function priorTrainingLoss(configuration: PriorConfiguration, options: { readonly batch: number }): LossFunction {
-  return ({ scope, parameters }) => {
-    const text = scope.input('text', [options.batch, configuration.textLength], 'int32');
+  return ({ scope, parameters }): LossResult => {
+    const given = declareCondition(scope, configuration, options.batch);
     const codes = scope.input('codes', [options.batch, imageLengthOf(configuration)], 'int32');
-    const logits = priorLogits(parameters, configuration, text, codes);
-    const textLoss = reduceMean(crossEntropy(logits.text, text));
+    const logits = priorLogits(parameters, configuration, given, codes);
+    const predicted = logits.text?.shape[1] ?? 0;
+    const textLoss =
+      logits.text === undefined || given.text === undefined
+        ? undefined
+        : reduceMean(crossEntropy(logits.text, sliceAxis(given.text, 1, configuration.textLength - predicted, predicted)));
     const imageLoss = reduceMean(crossEntropy(logits.image, codes));
+    if (textLoss === undefined) return { loss: imageLoss, metrics: { imageLoss } };
     return { loss: add(multiply(textLoss, textLossWeight), multiply(imageLoss, imageLossWeight)), metrics: { textLoss, imageLoss } };
   };
 }

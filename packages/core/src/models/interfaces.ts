@@ -48,10 +48,20 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): string;
 }
 
+/** A text as another encoder's features, for priors that read those instead of ids. */
+export interface TextFeatures {
+  /** float32 [textLength, width], row-major. Absent: the prior's own features of "no text". */
+  readonly values?: Float32Array;
+  /** By position: 1 where it is looked at. Default: everywhere. */
+  readonly mask?: Uint8Array;
+}
+
 /** One way of asking the prior; several are mixed by `weight` (guidance): logits = Σ weight·logits(text). Weights sum to 1. */
 export interface GuidanceBranch {
   /** Text ids without padding, possibly none (the empty text). */
   readonly text: Int32Array;
+  /** For priors that read features; `text` is empty then. */
+  readonly features?: TextFeatures;
   readonly weight: number;
 }
 

@@ -1,8 +1,8 @@
 import { argMax, float32Array, type HostArray, int32Array } from '@tesserae/core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { engines } from '../../../backend-onnx/src/__fixtures__/engines.js';
+import { computeWith, largestDifference, lossGradients } from '../../../core/src/__fixtures__/peers/peer-checks.js';
 import { caseNames, type RecordedStridedDvae, recordedStridedDvae } from '../__fixtures__/dalle-pytorch/recorded-case.js';
-import { engines } from '../__fixtures__/engines.js';
-import { computeWith, largestDifference, lossGradients } from '../__fixtures__/peer-checks.js';
 import { decodeStrided, embedCodes, encodeStrided, stridedCodebook } from './autoencoder.js';
 import { normalisePixels, stridedLoss } from './loss.js';
 

@@ -1,9 +1,9 @@
 import { add, argMax, float32Array, type HostArray, int32Array, keyFromSeed, transpose, uniformArray, weightsFromArrays } from '@tesserae/core';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { engines } from '../__fixtures__/engines.js';
-import type { NumpyArray } from '../__fixtures__/npy.js';
-import { computeWith, largestDifference, lossGradients } from '../__fixtures__/peer-checks.js';
+import { engines } from '../../../backend-onnx/src/__fixtures__/engines.js';
+import type { NumpyArray } from '../../../core/src/__fixtures__/peers/npy.js';
+import { computeWith, largestDifference, lossGradients } from '../../../core/src/__fixtures__/peers/peer-checks.js';
 import { autoencoderCases, type RecordedVqgan, recordedDetokenizer, recordedVqgan } from '../__fixtures__/vqgan/recorded-case.js';
 import { createImageTokenizer, pictureFromPlanes } from '../tokenizer.js';
 import { decodeLatents } from './decoder.js';

@@ -1,5 +1,6 @@
 import { deriveKey, float32Array, type HostArray, int32Array, keyFromSeed, normalArray, createParameterTree, trace, type WeightSource } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
+import { declareCondition } from '../condition.js';
 import { imageLengthOf, padText, type PriorConfiguration } from '../configuration.js';
 import { priorLogits, priorParameters } from '../transformer.js';
 
@@ -44,8 +45,8 @@ export function forward(configuration: PriorConfiguration, weights: ReadonlyMap<
   const positions = imageLengthOf(configuration);
   const graph = trace('forward', (scope) => {
     const tree = createParameterTree(scope, 'constant');
-    const logits = priorLogits(tree.root, configuration, scope.input('text', [1, configuration.textLength], 'int32'), scope.input('codes', [1, positions], 'int32'));
-    scope.output('text', logits.text);
+    const logits = priorLogits(tree.root, configuration, declareCondition(scope, configuration, 1), scope.input('codes', [1, positions], 'int32'));
+    if (logits.text !== undefined) scope.output('text', logits.text);
     scope.output('image', logits.image);
   });
   const { outputs } = evaluateGraph(graph, {

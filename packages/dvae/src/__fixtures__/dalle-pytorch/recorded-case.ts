@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { HostArray } from '@tesserae/core';
 import type { StridedDvaeConfiguration } from '../../strided/configuration.js';
 import type { StridedDvaeObjective } from '../../strided/loss.js';
-import { type NumpyArray, readNumpy } from '../npy.js';
-import { readWeights } from '../peer-checks.js';
+import { type NumpyArray, readNumpy } from '../../../../core/src/__fixtures__/peers/npy.js';
+import { readWeights } from '../../../../core/src/__fixtures__/peers/peer-checks.js';
 
 export const caseNames = ['vae-l2-res0', 'vae-l2-res2-kl', 'vae-l2-rgba-reinmax', 'vae-l3-res1-sl1-kl-st'] as const;
 

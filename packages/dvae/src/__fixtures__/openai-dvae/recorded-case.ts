@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type HostArray, weightsFromSafetensors } from '@tesserae/core';
 import type { DvaeConfiguration } from '../../configuration.js';
-import { type NumpyArray, readNumpy } from '../npy.js';
+import { type NumpyArray, readNumpy } from '../../../../core/src/__fixtures__/peers/npy.js';
 
 export const caseNames = ['nhid16-blk1-v512', 'nhid12-blk2-v600-rect'] as const;
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { HostArray } from '@tesserae/core';
 import type { VqganConfiguration, VqganQuantizer } from '../../vqgan/configuration.js';
-import { type NumpyArray, readNumpy } from '../npy.js';
-import { readWeights } from '../peer-checks.js';
+import { type NumpyArray, readNumpy } from '../../../../core/src/__fixtures__/peers/npy.js';
+import { readWeights } from '../../../../core/src/__fixtures__/peers/peer-checks.js';
 
 /** The peers that encode and decode. */
 export const autoencoderCases = ['taming-vqgan-vq', 'taming-vqgan-gumbel', 'llamagen-vq', 'mindalle-kakao-small'] as const;

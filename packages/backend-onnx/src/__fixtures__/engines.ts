@@ -1,4 +1,4 @@
-import { createNodeOnnxBackend } from '@tesserae/backend-onnx/node';
+import { createNodeOnnxBackend } from '../node/index.js';
 import type { Backend } from '@tesserae/core';
 import { createReferenceBackend } from '@tesserae/core/reference';
 

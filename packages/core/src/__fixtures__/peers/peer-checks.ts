@@ -1,4 +1,4 @@
-import { type Backend, createParameterTree, gradients, type HostArray, type ParameterScope, type TraceScope, trace, type Tensor, weightsFromArrays, weightsFromSafetensors } from '@tesserae/core';
+import { type Backend, createParameterTree, gradients, type HostArray, type ParameterScope, type TraceScope, trace, type Tensor, weightsFromArrays, weightsFromSafetensors } from '../../index.js';
 import { readFileSync } from 'node:fs';
 
 /** The largest |a − b|; infinite where the lengths differ or a number is none. */

@@ -1,0 +1,31 @@
+import { type Backend, type DecodeRequest, type GuidanceBranch, type HostArray, weightsFromArrays } from '@tesserae/core';
+import type { PriorConfiguration } from '../configuration.js';
+import { createTransformerPrior } from '../prior.js';
+
+/** Tokens of one text's candidates, each knowing its first tokens, by the prior's own decoding. */
+export async function decodeGreedily(
+  backend: Backend,
+  configuration: PriorConfiguration,
+  weights: ReadonlyMap<string, HostArray>,
+  branches: readonly GuidanceBranch[],
+  beginnings: readonly ArrayLike<number>[],
+  change: Partial<DecodeRequest> = {},
+): Promise<number[][]> {
+  const prior = createTransformerPrior({ config: configuration, weights: weightsFromArrays(weights), backend });
+  const positions = configuration.grid.rows * configuration.grid.columns;
+  const tokens: number[][] = beginnings.map(() => []);
+  try {
+    const rows = prior.decode({
+      branches,
+      known: beginnings.map((beginning) => Int32Array.from({ length: positions }, (_, position) => beginning[position] ?? -1)),
+      candidates: beginnings.map((_, candidate) => candidate),
+      sampling: { temperature: 0 },
+      uniform: () => 0.5,
+      ...change,
+    });
+    for await (const row of rows) row.tokens.forEach((made, candidate) => tokens[candidate]?.push(...made));
+  } finally {
+    prior.dispose();
+  }
+  return tokens;
+}

@@ -1,4 +1,10 @@
 export { captionerParameters, captionLogits, patchesOf, sentenceEnd } from './captioner/captioner.js';
 export { type CaptionerConfiguration, parseCaptionerConfiguration } from './captioner/configuration.js';
 export { captionerTrainingLoss, captionLogProbabilities } from './captioner/likelihood.js';
-export { type CaptionScorerOptions, captionIds, createCaptionScorer, type DisposableScorer } from './captioner/scorer.js';
+export { type CaptionScorerOptions, captionIds, createCaptionScorer } from './captioner/scorer.js';
+export { centredSquare } from './centred-square.js';
+export { clipLogits, clipParameters, encodePictures, encodeTexts, normaliseFeatures } from './contrastive/clip.js';
+export { type ClipConfiguration, type ClipResNet, clipPixelDeviation, clipPixelMean, parseClipConfiguration, type VisionTransformer } from './contrastive/configuration.js';
+export { contrastiveLoss } from './contrastive/loss.js';
+export { type ClipScorerOptions, clipTextIds, createClipScorer } from './contrastive/scorer.js';
+export type { DisposableScorer } from './scoring.js';

@@ -1,6 +1,5 @@
 import {
   add,
-  attention,
   boolArray,
   broadcastTo,
   concat,
@@ -16,16 +15,13 @@ import {
   type ParameterSpec,
   reshape,
   sliceAxis,
-  split,
   subtract,
   type Tensor,
   trace,
   transpose,
 } from '@tesserae/core';
+import { transformerBlocks, weightDeviation } from '../blocks.js';
 import type { CaptionerConfiguration } from './configuration.js';
-
-/** GPT-2's deviation of first weights (Radford et al. 2019). */
-const weightDeviation = 0.02;
 
 /** The id that begins and ends a sentence and fills what is left of its length. */
 export const sentenceEnd = ({ textVocabularySize }: CaptionerConfiguration): number => textVocabularySize;
@@ -69,27 +65,6 @@ function prefixMask(patches: number, text: number): Uint8Array {
   });
 }
 
-/** Pre-LN blocks (GPT-2): [batch, length, width] → the same. */
-function blocks(parameters: ParameterScope, configuration: CaptionerConfiguration, input: Tensor, mask: Tensor): Tensor {
-  const { width, heads, layers } = configuration;
-  const [batch = 0, length = 0] = input.shape;
-  const weights = { kind: 'normal', deviation: weightDeviation } as const;
-  const residualWeights = { kind: 'normal', deviation: weightDeviation / Math.sqrt(2 * layers) } as const;
-  let x = reshape(input, [batch * length, width]);
-  for (let layer = 0; layer < layers; layer += 1) {
-    const block = parameters.child('blocks').child(`${layer}`);
-    const place = block.child('attention');
-    const joint = linear(place.child('input'), layerNormLayer(place.child('norm'), x), { features: 3 * width, initializer: weights });
-    const [queries = joint, keys = joint, values = joint] = split(transpose(reshape(joint, [batch, length, 3 * heads, width / heads]), [0, 2, 1, 3]), 1, 3);
-    const attended = reshape(transpose(attention(queries, keys, values, { mask }), [0, 2, 1, 3]), [batch * length, width]);
-    x = add(x, linear(place.child('output'), attended, { features: width, initializer: residualWeights }));
-    const mlp = block.child('mlp');
-    const hidden = gelu(linear(mlp.child('expand'), layerNormLayer(mlp.child('norm'), x), { features: 4 * width, initializer: weights }));
-    x = add(x, linear(mlp.child('contract'), hidden, { features: width, initializer: residualWeights }));
-  }
-  return reshape(x, [batch, length, width]);
-}
-
 /**
  * Pixels `[batch, 3, size, size]` in [0, 1] and text int32 `[batch, textLength]`, filled with `sentenceEnd` → logits
  * `[batch, textLength, textVocabularySize + 1]`: text id i given the picture and the ids before it.
@@ -106,7 +81,8 @@ export function captionLogits(parameters: ParameterScope, configuration: Caption
   const sentence = add(before, embeddingTable(place.child('positions'), { count: textLength, width }));
   const length = patches + textLength;
   const mask = parameters.trace.literal(boolArray([1, 1, length, length], prefixMask(patches, textLength)));
-  const stream = blocks(parameters, configuration, concat([picture, sentence], 1), mask);
+  const { heads, layers } = configuration;
+  const stream = transformerBlocks(parameters.child('blocks'), concat([picture, sentence], 1), { width, heads, layers, activation: 'exact', mask });
   const normal = layerNormLayer(parameters.child('norm'), sliceAxis(stream, 1, patches, textLength));
   return linear(parameters.child('head'), normal, { features: textVocabularySize + 1, initializer: { kind: 'normal', deviation: weightDeviation } });
 }

@@ -242,6 +242,31 @@ describe('from own pictures to a picture', () => {
     expect(JSON.parse(stdout)).toMatchObject({ images: [{ score: expect.any(Number) }] });
   });
 
+  it('trains a scorer that --rerank then judges by, unless told otherwise', async () => {
+    const out = join(folder, 'judged');
+    await cp(model(), out, { recursive: true });
+    const generate = (...options: string[]) =>
+      runCommand(['generate', 'red stripes, upright', '--model', out, '--out', join(folder, 'judgements'), '--seed', '3', '--oversample', '3', '--json', ...options]);
+    const scoreOf = ({ stdout }: { readonly stdout: string }): number => (JSON.parse(stdout) as { images: { score: number }[] }).images[0]?.score ?? Number.NaN;
+    const byEvidence = scoreOf(await generate());
+    expect(await generate('--scorer', 'model')).toMatchObject({ code: 2, stderr: expect.stringContaining('--stage scorer') });
+
+    const small = ['--stage', 'scorer', '--text-length', '12', '--scorer-width', '16', '--scorer-layers', '1', '--scorer-steps', '6', '--scorer-batch', '4', '--heads', '2'];
+    const wrongSize = await runCommand(['train', pictures(), '--out', out, '--size', '32', ...small]);
+    expect(wrongSize).toMatchObject({ code: 2, stderr: expect.stringContaining('--size 16') });
+    const { code, stdout, stderr } = await runCommand(['train', pictures(), '--out', out, '--size', '16', '--json', ...small]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ scorer: { validationCaptionLoss: expect.any(Number) } });
+
+    // What a captioner finds of one picture is a log-probability; the evidence is as it was.
+    const byScorer = scoreOf(await generate());
+    expect(byScorer).toBeLessThan(0);
+    expect(byScorer).not.toBe(byEvidence);
+    expect(scoreOf(await generate('--scorer', 'evidence'))).toBe(byEvidence);
+    expect(await generate('--scorer', 'taste')).toMatchObject({ code: 2, stderr: expect.stringContaining('--scorer taste: use model or evidence') });
+  });
+
   it('takes model and plugins from tesserae.config.mjs', async () => {
     const configuration = `export default {
       model: ${JSON.stringify(model())},

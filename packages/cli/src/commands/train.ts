@@ -163,6 +163,8 @@ export const trainCommand: Command = {
       if (images !== undefined && stage === 'scorer') {
         const model = await openModelFolder(out);
         const [imageTokenizer, textTokenizer] = [await loadImageTokenizer(model, { backend, maximumBatch: 32 }), await loadTextTokenizer(model)];
+        const ownSize = imageTokenizer.grid.columns * imageTokenizer.downsampling;
+        if (ownSize !== size) throw new UsageError(`--size ${size}: this model's pictures are ${ownSize} pixels wide; give --size ${ownSize}.`);
         const pictures = images.examples
           .map(({ captions }, index) => ({ captions, pixels: images.pixels[index] ?? new Uint8Array() }))
           .filter(({ captions }) => captions.length > 0);

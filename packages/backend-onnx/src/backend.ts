@@ -38,6 +38,11 @@ export interface OnnxBackendOptions {
   readonly threads?: number;
   /** Given by the Node entry: maps weights out of their file instead of copying them. */
   readonly mapped?: MappedSessions;
+  /**
+   * Writes how long every operator of every run took, for chrome://tracing and the like: one file a program when it is disposed, called
+   * `<profile>-<number>-<name of the graph>_<time>.json`. Costs a little time itself. Only where there is a file system.
+   */
+  readonly profile?: string;
   /** Passed on to every session. */
   readonly sessionOptions?: InferenceSession.SessionOptions;
   readonly description?: string;
@@ -91,7 +96,8 @@ export async function toOnnxModel(graph: Graph, weights?: WeightSource, options:
 
 /** A backend over an ONNX Runtime that the caller loaded. Node users: `createNodeOnnxBackend` of `@tesserae/backend-onnx/node`. */
 export function createOnnxBackend(options: OnnxBackendOptions): Backend {
-  const { runtime, device, threads, mapped, sessionOptions } = options;
+  const { runtime, device, threads, mapped, profile, sessionOptions } = options;
+  let programs = 0;
   const composites: ReadonlySet<CompositeName> = new Set(claimedComposites);
   const stores = new WeakMap<StateStore, HeldState<Tensor>>();
   const contrib = device === 'cpu' || device === 'wasm';
@@ -109,11 +115,13 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
       const prepared = prepareGraph(graph, { composites });
       const { contents, folder } = await bindConstants(prepared, weights, mapped);
       const model = encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib }));
+      programs += 1;
       const settings: InferenceSession.SessionOptions = {
         executionProviders: [device],
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
         ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+        ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: `${profile}-${programs}-${graph.name.replace(/[^a-z0-9]+/gi, '-')}` }),
         ...sessionOptions,
       };
       let session: InferenceSession | undefined;
@@ -159,6 +167,7 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
           return outputs;
         },
         dispose() {
+          if (profile !== undefined) session?.endProfiling();
           void session?.release();
           session = undefined;
         },

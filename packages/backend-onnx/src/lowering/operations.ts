@@ -19,6 +19,7 @@ export const claimedComposites = [
   'softmax',
   'logSoftmax',
   'layerNorm',
+  'relu',
   'gelu',
   'maxPool2d',
   'sumPool2d',
@@ -197,6 +198,8 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   softmax: ({ emitter, inputs }) => emitter.emit('Softmax', inputs, { axis: integer(-1) }),
   logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
   layerNorm: ({ emitter, inputs, attributes: { epsilon } }) => emitter.emit('LayerNormalization', inputs, { axis: integer(-1), epsilon: float(epsilon) }),
+  // Not as a maximum: ONNX Runtime puts it into the convolution before it, and keeps its own layout from one to the next.
+  relu: simple('Relu'),
   gelu: ({ emitter, inputs, attributes: { approximation } }) => {
     // ONNX has the exact one and the one with tanh; it recognises neither by its parts inside a loop.
     if (approximation !== 'quick') return emitter.emit('Gelu', inputs, { approximate: text(approximation === 'tanh' ? 'tanh' : 'none') });

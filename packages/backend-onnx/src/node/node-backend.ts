@@ -14,6 +14,8 @@ export interface NodeOnnxBackendOptions {
    * between processes, but batches run slower because weights cannot be packed. Default false.
    */
   readonly memoryMap?: boolean;
+  /** Writes how long every operator took: `<profile>-<number>-<name of the graph>_<time>.json` for each program when it is disposed. */
+  readonly profile?: string;
   /** An already loaded `onnxruntime-node`. */
   readonly runtime?: OnnxRuntime;
 }
@@ -32,13 +34,14 @@ async function loadRuntime(): Promise<OnnxRuntime> {
 
 /** ONNX Runtime in Node. @throws TesseraeError `missing-dependency` when onnxruntime-node is not installed. */
 export async function createNodeOnnxBackend(options: NodeOnnxBackendOptions = {}): Promise<Backend> {
-  const { device = 'cpu', threads = availableParallelism(), memoryMap = false } = options;
+  const { device = 'cpu', threads = availableParallelism(), memoryMap = false, profile } = options;
   const runtime = options.runtime ?? (await loadRuntime());
   const version = runtime.env?.versions?.node ?? runtime.env?.versions?.common ?? '';
   return createOnnxBackend({
     runtime,
     device,
     threads,
+    ...(profile === undefined ? {} : { profile }),
     ...(memoryMap ? { mapped: mapFiles(runtime) } : {}),
     description: `onnx: ONNX Runtime ${version} on ${device}${memoryMap ? ', weights mapped' : ''}`,
   });

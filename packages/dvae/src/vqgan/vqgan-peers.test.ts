@@ -2,6 +2,7 @@ import { add, argMax, float32Array, type HostArray, int32Array, keyFromSeed, tra
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { engines } from '../../../backend-onnx/src/__fixtures__/engines.js';
+import { allEngines } from '../../../backend-tfjs-gpu/src/__fixtures__/all-engines.js';
 import type { NumpyArray } from '../../../core/src/__fixtures__/peers/npy.js';
 import { computeWith, largestDifference, lossGradients } from '../../../core/src/__fixtures__/peers/peer-checks.js';
 import { autoencoderCases, type RecordedVqgan, recordedDetokenizer, recordedVqgan } from '../__fixtures__/vqgan/recorded-case.js';
@@ -32,7 +33,7 @@ describe.each(autoencoderCases)('%s', (name) => {
     recorded = await recordedVqgan(name);
   });
 
-  describe.each(engines)('on $name', (engine) => {
+  describe.each(name === 'taming-vqgan-gumbel' ? engines : allEngines)('on $name', (engine) => {
     it('gives the same latents and codes', async () => {
       const { configuration, weights, tolerance } = recorded;
       const pixels = zeroToOne(recorded.read('image_u8'));
@@ -108,7 +109,7 @@ describe('taming-transformers', () => {
   });
 });
 
-describe.each(engines)("min-dalle's detokenizer on $name", (engine) => {
+describe.each(allEngines)("min-dalle's detokenizer on $name", (engine) => {
   it('decodes four grids apart, and joined to one', async () => {
     const recorded = await recordedDetokenizer();
     const { configuration, weights, tolerance } = recorded;

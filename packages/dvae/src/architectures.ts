@@ -44,10 +44,10 @@ export interface ImageTokenizerArchitecture {
   pixels(root: ParameterScope, codes: Tensor): Tensor;
 }
 
-const clamp = (x: Tensor): Tensor => minimum(maximum(x, 0), 1);
+export const clamp = (x: Tensor): Tensor => minimum(maximum(x, 0), 1);
 
 /** Opaque alpha behind RGB, for models that read four channels. */
-function withAlpha(pixels: Tensor, channels: 3 | 4, root: ParameterScope): Tensor {
+export function withAlpha(pixels: Tensor, channels: 3 | 4, root: ParameterScope): Tensor {
   if (channels === 3) return pixels;
   const [batch = 0, , height = 0, width = 0] = pixels.shape;
   return concat([pixels, broadcastTo(root.trace.literal(float32Array([1, 1, 1, 1], [1])), [batch, 1, height, width])], 1);

@@ -17,6 +17,7 @@ export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from '.
 export { type DvaeObjective, type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform, usageDivergence } from './loss.js';
 export { reconstructionLoss } from './reconstruction-loss.js';
 export { gumbelNoise, type Relaxation, relax, relaxWith } from './relaxation.js';
+export { type RelaxedReconstruction, relaxedReconstruction } from './relaxed-reconstruction.js';
 export { decodeStrided, embedCodes, embedRelaxed, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
 export { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 export { normalisePixels, pixelsFromNormalised, type StridedDvaeObjective, stridedLoss, stridedTrainingLoss } from './strided/loss.js';

@@ -1,5 +1,6 @@
 import type { ParseArgsConfig } from 'node:util';
 import type { TesseraeConfiguration } from './configuration-file.js';
+import type { PictureSize } from './pictures.js';
 import type { Output } from './terminal/output.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -93,6 +94,19 @@ export function numberOption(options: OptionValues, name: string, range: NumberR
     throw new UsageError(`--${name} ${text}: give a ${integer ? 'whole ' : ''}number${bounds}.`);
   }
   return value;
+}
+
+/** A size in pixels, `512x320` or `256` for a square, of whole codes of `code` pixels. @throws UsageError with the nearest one that fits. */
+export function sizeOption(options: OptionValues, name: string, code: number): PictureSize | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const [, first, second = first] = /^(\d+)(?:x(\d+))?$/.exec(text) ?? [];
+  const size = { width: Number(first), height: Number(second) };
+  const fits = (length: number): boolean => length > 0 && length % code === 0;
+  if (fits(size.width) && fits(size.height)) return size;
+  const nearest = (length: number): number => Math.max(1, Math.round(length / code)) * code;
+  const hint = first === undefined ? 'give width and height, e.g. 512x320' : `give multiples of ${code}, e.g. ${nearest(size.width)}x${nearest(size.height)}`;
+  throw new UsageError(`--${name} ${text}: ${hint}.`);
 }
 
 export function flag(options: OptionValues, name: string): boolean {

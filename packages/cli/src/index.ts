@@ -1,10 +1,12 @@
 import type { Command } from './command.js';
 import { backendsCommand } from './commands/backends.js';
+import { codebookCommand } from './commands/codebook.js';
 import { dataScenesCommand } from './commands/data-scenes.js';
 import { evalCommand } from './commands/eval.js';
 import { generateCommand } from './commands/generate.js';
 import { inspectCommand } from './commands/inspect.js';
 import { reconstructCommand } from './commands/reconstruct.js';
+import { reportCommand } from './commands/report.js';
 import { tokenizeCommand } from './commands/tokenize.js';
 import { trainCommand } from './commands/train.js';
 
@@ -14,4 +16,15 @@ export { main } from './main.js';
 export { type LoadedModel, loadModel } from './model.js';
 
 /** Every command of `tesserae`. */
-export const commands: readonly Command[] = [dataScenesCommand, trainCommand, tokenizeCommand, generateCommand, reconstructCommand, evalCommand, inspectCommand, backendsCommand];
+export const commands: readonly Command[] = [
+  dataScenesCommand,
+  trainCommand,
+  tokenizeCommand,
+  generateCommand,
+  reconstructCommand,
+  codebookCommand,
+  reportCommand,
+  evalCommand,
+  inspectCommand,
+  backendsCommand,
+];

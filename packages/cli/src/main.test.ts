@@ -203,7 +203,7 @@ describe('from own pictures to a picture', () => {
     expect(stderr).toBe('');
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ imageTokenizer: { psnr: expect.any(Number), usedCodes: expect.any(Number) } });
-    expect((await readdir(join(out, 'training'))).sort()).toEqual(['command.json', 'decoder', 'image-tokenizer-warm-up']);
+    expect((await readdir(join(out, 'training'))).sort()).toEqual(['command.json', 'decoder', 'image-tokenizer-warm-up', 'report.html']);
     expect((await runCommand(['reconstruct', join(pictures(), 'picture 1.png'), '--model', out, '--out', out])).code).toBe(0);
   });
 

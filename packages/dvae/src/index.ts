@@ -21,6 +21,7 @@ export { type RelaxedReconstruction, relaxedReconstruction } from './relaxed-rec
 export { decodeStrided, embedCodes, embedRelaxed, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
 export { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 export { normalisePixels, pixelsFromNormalised, type StridedDvaeObjective, stridedLoss, stridedTrainingLoss } from './strided/loss.js';
+export { cropPicture } from './tiles.js';
 export { createImageTokenizer, type ImageTokenizerOptions, pictureFromPlanes, planarPixels } from './tokenizer.js';
 export { initialiseCodebook } from './vqgan/codebook-initialisation.js';
 export { parseVqganConfiguration, type VqganConfiguration, type VqganPixelRange, type VqganQuantizer, vqganDownsampling } from './vqgan/configuration.js';

@@ -7,16 +7,17 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
-/** One command line in this process, without a terminal. */
+/** One command line in this process, without a terminal unless told so. */
 export async function runCommand(
   words: readonly string[],
-  options: { readonly signal?: AbortSignal; readonly environment?: Readonly<Record<string, string>>; readonly workingFolder?: string } = {},
+  options: { readonly signal?: AbortSignal; readonly environment?: Readonly<Record<string, string>>; readonly workingFolder?: string; readonly terminal?: boolean } = {},
 ): Promise<CommandRun> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written) => ({
     write: (text: string): void => {
       written[name] += text;
     },
+    isTTY: options.terminal === true && name === 'stdout',
   });
   const code = await main(words, {
     commands,

@@ -1,9 +1,13 @@
 import { basename, extname, join } from 'node:path';
 import { openModelFolder } from '@tesserae/core/node';
 import { openBackend } from '../backends.js';
-import { type Command, engineOptions, modelFolder, modelOption, textOption, UsageError } from '../command.js';
+import { type Command, engineOptions, modelFolder, modelOption, sizeOption, textOption, UsageError } from '../command.js';
+import { reconstructPictures } from '../evaluation/reconstruct-pictures.js';
 import { loadImageTokenizer } from '../model.js';
-import { contactSheet, readPicture, writePng } from '../pictures.js';
+import { contactSheet, cropToCodes, readPicture, writePng } from '../pictures.js';
+
+/** Small pictures are enlarged by whole pixels to about this many when written. */
+const writtenSize = 256;
 
 export const reconstructCommand: Command = {
   name: 'reconstruct',
@@ -12,6 +16,7 @@ export const reconstructCommand: Command = {
   options: {
     ...modelOption,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'where the PNG goes (default: .)' },
+    size: { type: 'string', value: 'WxH', help: 'resize and crop pictures to it, e.g. 512x320 (default: as they are, edges cropped to whole codes)' },
     ...engineOptions,
   },
   async run(context) {
@@ -19,25 +24,31 @@ export const reconstructCommand: Command = {
     const [first] = positionals;
     if (first === undefined) throw new UsageError('Name at least one picture.');
     const backend = await openBackend(context);
-    const model = await openModelFolder(modelFolder(context));
-    const tokenizer = await loadImageTokenizer(model, { backend });
     try {
-      const size = { width: tokenizer.grid.columns * tokenizer.downsampling, height: tokenizer.grid.rows * tokenizer.downsampling };
-      const originals = [];
-      for (const path of positionals) originals.push(await readPicture(path, size));
-      const codes = await tokenizer.encode(originals, { signal });
-      const again = await tokenizer.decode(codes, tokenizer.grid, { signal });
-      const errors = originals.map((picture, index) => {
-        const squared = picture.data.reduce((sum, value, at) => sum + ((value - (again[index]?.data[at] ?? 0)) / 255) ** 2, 0) / picture.data.length;
-        return -10 * Math.log10(squared);
-      });
-      const file = join(textOption(options, 'out') ?? '.', `reconstruction-${basename(first, extname(first))}.png`);
-      await writePng(file, contactSheet([originals, again]), 2);
-      positionals.forEach((path, index) => output.print(`${path}  PSNR ${(errors[index] ?? Number.NaN).toFixed(2)} dB, ${new Set(codes[index]).size} different codes`));
-      output.print(file);
-      return { file, pictures: positionals.map((path, index) => ({ path, psnr: errors[index], codes: Array.from(codes[index] ?? []) })) };
+      const tokenizer = await loadImageTokenizer(await openModelFolder(modelFolder(context)), { backend });
+      try {
+        const { downsampling } = tokenizer;
+        const size = sizeOption(options, 'size', downsampling);
+        const originals = [];
+        for (const path of positionals) originals.push(cropToCodes(await readPicture(path, size), downsampling, path));
+        const bar = output.progress('reconstructing', originals.length, 'pictures');
+        const made = await reconstructPictures(tokenizer, originals, { signal, onProgress: (done) => bar.update(done) }).finally(() => bar.end());
+        const file = join(textOption(options, 'out') ?? '.', `reconstruction-${basename(first, extname(first))}.png`);
+        const largest = Math.max(...originals.map(({ width }) => width));
+        await writePng(file, contactSheet([originals, made.map(({ again }) => again)]), Math.max(1, Math.floor(writtenSize / largest)));
+        positionals.forEach((path, index) => {
+          const { original, codes, psnr } = made[index] ?? {};
+          output.print(`${path}  ${original?.width}×${original?.height}, PSNR ${(psnr ?? Number.NaN).toFixed(2)} dB, ${new Set(codes).size} different codes`);
+        });
+        output.print(file);
+        return {
+          file,
+          pictures: made.map(({ original: { width, height }, psnr, codes }, index) => ({ path: positionals[index], width, height, psnr, codes: Array.from(codes) })),
+        };
+      } finally {
+        tokenizer.dispose();
+      }
     } finally {
-      tokenizer.dispose();
       await backend.dispose();
     }
   },

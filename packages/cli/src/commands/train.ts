@@ -6,13 +6,14 @@ import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } 
 import { openBackend } from '../backends.js';
 import { type Command, engineOptions, flag, numberOption, textOption, UsageError } from '../command.js';
 import { loadImageTokenizer, loadTextTokenizer } from '../model.js';
+import { measuredPictures, writeReport } from '../report/write-report.js';
 import type { Output } from '../terminal/output.js';
-import { encodePictures, encoderHash, readCodedPictures } from '../training/coded-pictures.js';
+import { codedBy, encodePictures } from '../training/coded-pictures.js';
 import { dvaeRelativeRecipe, dvaeRelatives } from '../training/dvae-relative-recipes.js';
 import { imageTokenizerRecipe, priorRecipe, scorerRecipe } from '../training/recipes.js';
 import { trainDvaeRelative } from '../training/train-dvae-relative.js';
 import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
-import { type CodedPicture, trainPrior } from '../training/train-prior.js';
+import { trainPrior } from '../training/train-prior.js';
 import { trainScorer } from '../training/train-scorer.js';
 
 const storedTypes = ['float32', 'float16'] as const;
@@ -107,6 +108,10 @@ export const trainCommand: Command = {
           relative === undefined
             ? await trainImageTokenizer({ ...common, recipe: imageTokenizerRecipe(choices) })
             : await trainDvaeRelative({ ...common, recipe: dvaeRelativeRecipe(relative, choices) });
+        const shown = images.examples
+          .slice(0, measuredPictures)
+          .map(({ file }, index) => ({ name: file, picture: { width: size, height: size, data: images.pixels[index] ?? new Uint8Array() } }));
+        await writeReport({ modelFolder: out, pictures: shown, file: join(out, 'training', 'report.html'), backend, output, signal });
         output.print(
           `image tokenizer: ${Object.entries(tokenizerFigures)
             .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
@@ -119,15 +124,18 @@ export const trainCommand: Command = {
       if (stage === 'both' || stage === 'prior') {
         const model = await openModelFolder(out);
         const tokenizer = await loadImageTokenizer(model, { backend, maximumBatch: 32 });
-        const all =
+        const { pictures: all, grid } =
           images === undefined
-            ? await codedFor(await encoderHash(model), folder)
-            : await encodePictures(
-                tokenizer,
-                images.examples.map(({ captions }, index) => ({ captions, pixels: images.pixels[index] ?? new Uint8Array() })),
-                size,
-                { output, signal },
-              );
+            ? await codedBy(model, folder)
+            : {
+                grid: tokenizer.grid,
+                pictures: await encodePictures(
+                  tokenizer,
+                  images.examples.map(({ captions }, index) => ({ captions, pixels: images.pixels[index] ?? new Uint8Array() })),
+                  size,
+                  { output, signal },
+                ),
+              };
         const coded = all.filter(({ captions }) => captions.length > 0);
         if (coded.length === 0) throw withoutCaptions(folder);
         const textModel = trainBytePairModel(
@@ -136,7 +144,7 @@ export const trainCommand: Command = {
         );
         const textTokenizer = createBytePairTokenizer(textModel);
         const recipe = priorRecipe({
-          grid: tokenizer.grid,
+          grid,
           codebookSize: tokenizer.codebookSize,
           textVocabularySize: textTokenizer.vocabularySize,
           textLength: whole('text-length', 32),
@@ -212,17 +220,6 @@ function withoutCaptions(folder: string): TesseraeError {
   return new TesseraeError('dataset-empty', `No picture in ${folder} has a caption.`, {
     remedy: 'Put a .txt file of the same name beside each picture, or a captions.jsonl into the folder; or train --stage tokenizer.',
   });
-}
-
-/** Codes of a file, if this model's encoder made them. */
-async function codedFor(encoder: string, file: string): Promise<readonly CodedPicture[]> {
-  const coded = await readCodedPictures(file);
-  if (coded.encoder !== encoder) {
-    throw new TesseraeError('model-incompatible', `The codes in ${file} were made by another encoder.`, {
-      remedy: 'Make them again with tesserae tokenize and this model.',
-    });
-  }
-  return coded.pictures;
 }
 
 /** Whether a model folder already has a finished part. */

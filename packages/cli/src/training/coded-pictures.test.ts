@@ -40,7 +40,7 @@ describe('tokenizeFolder', () => {
     await writeStripes(pictures, 70);
     await writeFile(join(pictures, 'picture 69.png'), 'torn');
     const listing = await openFolder(pictures);
-    const options = { folder: listing, encoder: 'abc', size: 16, output, signal: new AbortController().signal };
+    const options = { folder: listing, encoder: 'abc', size: { width: 16, height: 16 }, output, signal: new AbortController().signal };
 
     const [whole, resumed] = [join(folder, 'whole.safetensors'), join(folder, 'resumed.safetensors')];
     expect(await tokenizeFolder({ ...options, tokenizer: redTokenizer(), out: whole })).toMatchObject({ pictures: 69, kept: 0, skipped: [{ file: 'picture 69.png' }] });
@@ -67,7 +67,7 @@ describe('tokenizeFolder', () => {
 
   it('begins anew when the tokenizer is another', async () => {
     await writeStripes(join(folder, 'pictures'), 40);
-    const options = { folder: await openFolder(join(folder, 'pictures')), size: 16, output, out: join(folder, 'codes.safetensors') };
+    const options = { folder: await openFolder(join(folder, 'pictures')), size: { width: 16, height: 16 }, output, out: join(folder, 'codes.safetensors') };
     const abort = new AbortController();
     const interrupted = redTokenizer(() => abort.abort(new Error('stopped')));
     await expect(tokenizeFolder({ ...options, tokenizer: interrupted, encoder: 'one', signal: abort.signal })).rejects.toThrow('stopped');

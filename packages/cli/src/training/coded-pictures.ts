@@ -4,6 +4,7 @@ import { type Grid, type ImageTokenizer, int32Array, isTesseraeError, type Pictu
 import { type OpenedModel, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
 import { loadImages, type PictureFolder, type SkippedFile } from '@tesserae/datasets/node';
 import { encodingParameters, parseImageTokenizerConfiguration } from '@tesserae/dvae';
+import type { PictureSize } from '../pictures.js';
 import type { Output } from '../terminal/output.js';
 import type { CodedPicture } from './train-prior.js';
 
@@ -92,8 +93,8 @@ export interface TokenizeFolderOptions {
   readonly tokenizer: ImageTokenizer;
   /** `encoderHash` of the tokenizer's model. */
   readonly encoder: string;
-  /** Pictures become size×size, as in training. */
-  readonly size: number;
+  /** Pictures are resized until they cover it and cropped around their centre; multiples of the tokenizer's downsampling. */
+  readonly size: PictureSize;
   /** The safetensors file to write. */
   readonly out: string;
   readonly output: Output;
@@ -113,10 +114,10 @@ export interface TokenizedFolder {
  */
 export async function tokenizeFolder(options: TokenizeFolderOptions): Promise<TokenizedFolder> {
   const { folder, tokenizer, encoder, size, out, output, signal } = options;
-  const { rows, columns } = tokenizer.grid;
+  const [rows, columns] = [size.height / tokenizer.downsampling, size.width / tokenizer.downsampling];
   const journal = `${out}.partial`;
   const identity = createHash('sha256')
-    .update(JSON.stringify([encoder, size, folder.examples]))
+    .update(JSON.stringify([encoder, size.width, size.height, folder.examples]))
     .digest('hex');
   const lines = await readJournal(journal, identity);
   await writeFileAtomically(journal, [identity, ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
@@ -127,9 +128,9 @@ export async function tokenizeFolder(options: TokenizeFolderOptions): Promise<To
     while (done < folder.examples.length) {
       signal.throwIfAborted();
       const examples = folder.examples.slice(done, done + batchSize);
-      const { loaded, skipped } = await loadSome({ ...folder, examples, skipped: [] }, size, signal);
+      const { loaded, skipped } = await loadBatch({ ...folder, examples, skipped: [] }, size, signal);
       const codes = await tokenizer.encode(
-        loaded.map(({ pixels }): Picture => ({ width: size, height: size, data: pixels })),
+        loaded.map(({ pixels }): Picture => ({ ...size, data: pixels })),
         { signal },
       );
       const flat = Buffer.concat(codes.map((list) => Buffer.from(Int32Array.from(list).buffer)));
@@ -165,9 +166,10 @@ export async function tokenizeFolder(options: TokenizeFolderOptions): Promise<To
   return { pictures: captions.length, kept, skipped };
 }
 
-async function loadSome(
+/** Reads some pictures of a folder. Broken ones are skipped, also when all of them are. */
+export async function loadBatch(
   folder: PictureFolder,
-  size: number,
+  size: PictureSize,
   signal: AbortSignal,
 ): Promise<{ readonly loaded: { captions: readonly string[]; pixels: Uint8Array }[]; readonly skipped: readonly SkippedFile[] }> {
   try {
@@ -209,4 +211,15 @@ export async function readCodedPictures(file: string): Promise<CodedPictures> {
     codebookSize,
     encoder: metadata.encoder ?? '',
   };
+}
+
+/** The same, if this model's encoder made it. @throws TesseraeError `model-incompatible`. */
+export async function codedBy(model: OpenedModel, file: string): Promise<CodedPictures> {
+  const coded = await readCodedPictures(file);
+  if (coded.encoder !== (await encoderHash(model))) {
+    throw new TesseraeError('model-incompatible', `The codes in ${file} were made by another encoder.`, {
+      remedy: 'Make them again with tesserae tokenize and this model.',
+    });
+  }
+  return coded;
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '@tesserae/core/node';
 
-interface Curve {
+export interface Curve {
   readonly name: string;
   readonly points: readonly (readonly [step: number, value: number])[];
 }
@@ -55,22 +55,33 @@ function drawPanel({ name, points }: Curve, index: number): string {
   const label = (value: number): string => value.toPrecision(3);
   return [
     `<g transform="translate(${(index % panelColumns) * panel.width} ${Math.floor(index / panelColumns) * panel.height})">`,
-    `<text x="${panel.left}" y="18" font-weight="bold">${name}</text>`,
+    `<text x="${panel.left}" y="18" font-weight="bold">${escapeMarkup(name)}</text>`,
     `<path d="M${panel.left} ${panel.top}V${panel.height - panel.bottom}H${panel.width - panel.right}" fill="none" stroke="#999"/>`,
     `<text x="${panel.left - 6}" y="${panel.top + 4}" text-anchor="end">${label(high)}</text>`,
     `<text x="${panel.left - 6}" y="${panel.height - panel.bottom}" text-anchor="end">${label(low)}</text>`,
     `<text x="${panel.width - panel.right}" y="${panel.height - 8}" text-anchor="end">${Math.round(last)}</text>`,
-    `<polyline points="${shown.map(([step, value]) => `${x(step)},${y(value)}`).join(' ')}" fill="none" stroke="#2a62d9" stroke-width="1.5"/>`,
+    `<polyline points="${shown.map(([step, value]) => `${x(step)},${y(value)}`).join(' ')}" fill="none" stroke="#3b78e7" stroke-width="1.5"/>`,
     '</g>',
   ].join('');
 }
 
-/** The curves as one SVG picture, a panel each, ready for a web page or a model card. */
-export function drawCurves(curves: readonly Curve[]): string {
+/** Text inside HTML and SVG, and inside their quoted attributes. */
+export function escapeMarkup(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+/**
+ * The curves as one SVG picture, a panel each, ready for a web page or a model card. Without a `background` it takes the text colour of the page
+ * that it stands in.
+ */
+export function drawCurves(
+  curves: readonly Curve[],
+  { background = 'white', label = 'Curves of a training' }: { readonly background?: 'white' | 'none'; readonly label?: string } = {},
+): string {
   const [width, height] = [panel.width * panelColumns, panel.height * Math.max(1, Math.ceil(curves.length / panelColumns))];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
-    `<rect width="${width}" height="${height}" fill="white"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11" fill="currentColor" role="img" aria-label="${escapeMarkup(label)}">`,
+    ...(background === 'none' ? [] : [`<rect width="${width}" height="${height}" fill="${background}"/>`]),
     ...curves.map(drawPanel),
     '</svg>\n',
   ].join('\n');

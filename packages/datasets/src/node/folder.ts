@@ -81,14 +81,14 @@ export async function openFolder(folder: string, { signal }: CallOptions = {}): 
 }
 
 export interface LoadImagesOptions extends CallOptions {
-  /** Pictures become size×size: the short side is resized to it, the centre kept. */
-  readonly size: number;
+  /** Pictures become size×size, or this wide and high: resized until they cover it, the centre kept. */
+  readonly size: number | { readonly width: number; readonly height: number };
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
 export interface LoadedImages {
   readonly examples: readonly FolderExample[];
-  /** RGB bytes `[size, size, 3]` of each example. */
+  /** RGB bytes `[height, width, 3]` of each example. */
   readonly pixels: readonly Uint8Array[];
   /** What the folder's listing skipped, and files that are no pictures. */
   readonly skipped: readonly SkippedFile[];
@@ -100,6 +100,7 @@ export interface LoadedImages {
  */
 export async function loadImages(folder: PictureFolder, options: LoadImagesOptions): Promise<LoadedImages> {
   const { size, signal, onProgress } = options;
+  const { width, height } = typeof size === 'number' ? { width: size, height: size } : size;
   const sharp = await loadSharp();
   const examples: FolderExample[] = [];
   const pixels: Uint8Array[] = [];
@@ -112,7 +113,7 @@ export async function loadImages(folder: PictureFolder, options: LoadImagesOptio
         .rotate()
         .flatten({ background: '#ffffff' })
         .toColourspace('srgb')
-        .resize(size, size, { fit: 'cover' })
+        .resize(width, height, { fit: 'cover' })
         .raw()
         .toBuffer({ resolveWithObject: true });
       if (data.info.channels !== 3) throw new Error(`it has ${data.info.channels} channels`);

@@ -199,6 +199,15 @@ describe('a VQGAN', () => {
     expect(new Set(grids[0]?.[0]).size).toBeGreaterThan(1);
   });
 
+  it('refuses a picture whose attention would not fit into memory', async () => {
+    const backend = await openOnnx();
+    const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(weightsOf(configuration)), backend });
+    const refusal = { code: 'image-invalid', message: expect.stringContaining('200×200 places with each other, which takes 6 GiB') };
+    await expect(tokenizer.encode([noisePicture(400, 400, 1)])).rejects.toMatchObject(refusal);
+    await expect(tokenizer.decode([new Int32Array(200 * 200)], { rows: 200, columns: 200 })).rejects.toMatchObject(refusal);
+    await backend.dispose();
+  });
+
   it('cannot decode without seams, and says why', async () => {
     const backend = await openOnnx();
     const tokenizer = createImageTokenizer({ configuration, weights: weightsFromArrays(weightsOf(configuration)), backend, tile: 2 });

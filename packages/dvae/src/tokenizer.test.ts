@@ -1,5 +1,5 @@
-import type { ImageTokenizer, Picture } from '@tesserae/core';
-import { weightsFromArrays } from '@tesserae/core';
+import type { Backend, ImageTokenizer, Picture } from '@tesserae/core';
+import { leavesOf, weightsFromArrays } from '@tesserae/core';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
 import { firstWeights, noisePicture, tinyDvae } from './__fixtures__/tiny-dvae.js';
@@ -39,6 +39,23 @@ describe('createImageTokenizer', () => {
     const [wide] = await tokenizer().decode(codes.slice(1, 2), { rows: 2, columns: 6 });
     expect(wide).toMatchObject({ width: 12, height: 4 });
     expect(wide?.data).toHaveLength(12 * 4 * 3);
+  });
+
+  it('works on fewer pictures at once the larger they are', async () => {
+    const backend = createReferenceBackend();
+    const batches: number[] = [];
+    const watched: Backend = {
+      ...backend,
+      compile(graph, options) {
+        for (const { shape } of leavesOf(graph, 'input')) batches.push(shape[0] ?? 0);
+        return backend.compile(graph, options);
+      },
+    };
+    const four = createImageTokenizer({ configuration: tinyDvae, weights: weightsFromArrays(firstWeights(tinyDvae)), backend: watched, batch: 4 });
+    // Trained at 8×8: four of those, or two of 16×8, or one that is larger than all four.
+    for (const width of [4, 8, 16, 40]) await four.encode(Array.from({ length: 5 }, (_, index) => noisePicture(width, 8, index)));
+    await four.decode([new Int32Array(32), new Int32Array(32), new Int32Array(32)], { rows: 4, columns: 8 });
+    expect(batches).toEqual([4, 1, 4, 1, 2, 1, 1, 2, 1]);
   });
 
   it('takes nothing', async () => {

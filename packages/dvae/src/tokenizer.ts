@@ -19,11 +19,12 @@ export interface ImageTokenizerOptions {
   readonly configuration: ImageTokenizerConfiguration;
   readonly weights: WeightSource;
   readonly backend: Backend;
-  /** Pictures worked on at once. Default 8. */
+  /** Pictures of the training size worked on at once; of larger ones as many as have as many pixels together. Default 8. */
   readonly batch?: number;
   /**
    * Larger pictures are worked on in pieces of this many codes a side, each with as much around it as it looks at: memory stays bounded
-   * and the result is the same. Default 64; without effect where norms or attention look at the whole picture (VQGANs).
+   * and the result is the same. Default 64; without effect where norms or attention look at the whole picture (VQGANs): those take it whole, and
+   * refuse it where their attention would need more than 4 GiB.
    */
   readonly tile?: number;
 }
@@ -88,14 +89,17 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
     return made;
   };
 
+  const trained = configuration.imageSize / downsampling;
+  const batchOf = ({ rows, columns }: Grid): number => Math.max(1, Math.min(largestBatch, Math.floor((largestBatch * trained ** 2) / (rows * columns))));
+
   async function encodeWhole(pictures: readonly Picture[], signal: AbortSignal | undefined): Promise<Int32Array[]> {
     const results: Int32Array[] = [];
     for (let start = 0; start < pictures.length; ) {
       signal?.throwIfAborted();
       const { width, height } = pictures[start] ?? { width: 0, height: 0 };
-      let end = start;
-      while (end < pictures.length && end - start < largestBatch && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
       const grid = { rows: height / downsampling, columns: width / downsampling };
+      let end = start;
+      while (end < pictures.length && end - start < batchOf(grid) && pictures[end]?.width === width && pictures[end]?.height === height) end += 1;
       const count = end - start;
       const pixels = new Float32Array(count * 3 * width * height);
       pictures.slice(start, end).forEach((picture, index) => {
@@ -114,9 +118,10 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
     const size = grid.rows * grid.columns;
     const pictures: Picture[] = [];
     const [width, height] = [grid.columns * downsampling, grid.rows * downsampling];
-    for (let start = 0; start < codes.length; start += largestBatch) {
+    const batch = batchOf(grid);
+    for (let start = 0; start < codes.length; start += batch) {
       signal?.throwIfAborted();
-      const part = codes.slice(start, start + largestBatch);
+      const part = codes.slice(start, start + batch);
       const flat = new Int32Array(part.length * size);
       part.forEach((list, index) => {
         flat.set(list, index * size);

@@ -1,4 +1,4 @@
-import { add, attention, conv2dLayer, groupNormLayer, type ParameterScope, reshape, silu, type Tensor, transpose } from '@tesserae/core';
+import { add, attention, conv2dLayer, groupNormLayer, type ParameterScope, reshape, silu, type Tensor, TesseraeError, transpose } from '@tesserae/core';
 import { defaultNormEpsilon, defaultNormGroups, type VqganConfiguration } from './configuration.js';
 
 export function normalise(scope: ParameterScope, x: Tensor, { normGroups = defaultNormGroups, normEpsilon = defaultNormEpsilon }: VqganConfiguration): Tensor {
@@ -18,9 +18,21 @@ export function residualBlock(scope: ParameterScope, x: Tensor, channels: number
   return add(x.shape[1] === channels ? x : conv2dLayer(scope.child('shortcut'), x, { channels, filterSize: 1 }), h);
 }
 
-/** Self-attention with one head between all places of a picture. Below `scope`: `norm`, `query`, `key`, `value`, `output`, 1×1 convolutions. */
+/** Numbers that the weights of one attention may have, 4 GiB: each place looks at each, so they grow with the square of the picture's area. */
+const mostWeights = 2 ** 30;
+
+/** Self-attention with one head between all places of a picture. @throws TesseraeError `image-invalid` where these are too many. Below `scope`: `norm`, `query`, `key`, `value`, `output`, 1×1 convolutions. */
 export function attentionBlock(scope: ParameterScope, x: Tensor, configuration: VqganConfiguration): Tensor {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  if ((height * width) ** 2 > mostWeights) {
+    throw new TesseraeError(
+      'image-invalid',
+      `The attention of this VQGAN would compare ${height}×${width} places with each other, which takes ${((height * width) ** 2 / 2 ** 28).toFixed(0)} GiB.`,
+      {
+        remedy: 'Use a smaller picture or cut it into pieces; tokenizers without attention and norms (dvae, strided-dvae) do so by themselves.',
+      },
+    );
+  }
   const normal = normalise(scope.child('norm'), x, configuration);
   const places = (name: string): Tensor =>
     transpose(reshape(conv2dLayer(scope.child(name), normal, { channels, filterSize: 1 }), [batch, 1, channels, height * width]), [0, 1, 3, 2]);

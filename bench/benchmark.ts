@@ -1,5 +1,6 @@
 import type { Backend } from '@tesserae/core';
 import { type Spread, spreadOf } from './measure.js';
+import type { OperatorProfile } from './profile.js';
 
 /** One number of a report with its spread over the rounds. */
 export interface Figure extends Spread {
@@ -15,11 +16,15 @@ export interface Report {
   /** What was run, with the sizes that decide the numbers. */
   readonly setting: string;
   readonly figures: readonly Figure[];
+  /** Where the time of one run goes, by graph. */
+  readonly profiles?: readonly OperatorProfile[];
 }
 
 export interface BenchmarkContext {
   readonly backend: Backend;
   readonly rounds: number;
+  /** The same engine with a profile: files that begin with this path. */
+  readonly openProfiled: (profile: string) => Promise<Backend>;
 }
 
 export interface Benchmark {

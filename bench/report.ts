@@ -1,5 +1,6 @@
 import type { Benchmark, Figure, Report } from './benchmark.js';
 import type { Machine } from './machine.js';
+import type { OperatorProfile } from './profile.js';
 
 /** Above this share of a core, other work disturbs the timing. */
 const quietLoad = 0.5;
@@ -13,8 +14,22 @@ function line({ name, unit, median, minimum, maximum, target }: Figure, width: n
   return `  ${name.padEnd(width)}  ${inDigits(median).padStart(7)} ${unit.padEnd(9)} (${inDigits(minimum)} … ${inDigits(maximum)})${goal}`;
 }
 
+/** Operators below this percentage are added up. */
+const smallestShare = 1;
+
+function profileLines({ graph, milliseconds, operators }: OperatorProfile): string[] {
+  const shown = operators.filter(({ share }) => share >= smallestShare);
+  const rest = operators.filter(({ share }) => share < smallestShare);
+  const sum = (of: 'calls' | 'milliseconds' | 'share'): number => rest.reduce((total, operator) => total + operator[of], 0);
+  const rows = rest.length === 0 ? shown : [...shown, { operator: `${rest.length} others`, calls: sum('calls'), milliseconds: sum('milliseconds'), share: sum('share') }];
+  return [
+    `  where the ${milliseconds.toFixed(0)} ms of ${graph.replaceAll('-', ' ')} go`,
+    ...rows.map(({ operator, calls, milliseconds: own, share }) => `    ${operator.padEnd(24)} ${own.toFixed(1).padStart(8)} ms ${share.toFixed(1).padStart(5)} %  ${calls} calls`),
+  ];
+}
+
 /** One benchmark's result for people: median, then smallest and largest of the rounds. */
-export function formatReport({ name, summary }: Benchmark, machine: Machine, { setting, figures }: Report): string {
+export function formatReport({ name, summary }: Benchmark, machine: Machine, { setting, figures, profiles = [] }: Report): string {
   const width = Math.max(...figures.map((entry) => entry.name.length));
   return [
     `${name}: ${summary}`,
@@ -23,5 +38,6 @@ export function formatReport({ name, summary }: Benchmark, machine: Machine, { s
     `  ${setting}`,
     `  median (minimum … maximum) of ${figures[0]?.rounds.length ?? 0} rounds, sides in turns`,
     ...figures.map((entry) => line(entry, width)),
+    ...profiles.flatMap(profileLines),
   ].join('\n');
 }

@@ -3,12 +3,12 @@ import { createNodeOnnxBackend } from '@tesserae/backend-onnx/node';
 import * as onnxruntime from 'onnxruntime-node';
 import type { Benchmark, Report } from './benchmark.js';
 import { decode } from './decode.js';
-import { imageTokenizer } from './image-tokenizer.js';
+import { imageTokenizer, paperImageTokenizer } from './image-tokenizer.js';
 import { describeMachine, type Machine } from './machine.js';
 import { formatReport } from './report.js';
 import { trainStep } from './train-step.js';
 
-const benchmarks: readonly Benchmark[] = [trainStep, decode, imageTokenizer];
+const benchmarks: readonly Benchmark[] = [trainStep, decode, imageTokenizer, paperImageTokenizer];
 
 const usage = `npm run bench -- [names] [--rounds N] [--threads N] [--json]
 
@@ -39,13 +39,14 @@ async function main(): Promise<void> {
   if (unknown !== undefined) throw new RangeError(`There is no benchmark '${unknown}'. They are ${benchmarks.map(({ name }) => name).join(', ')}.`);
   const [rounds, threads] = [wholeNumber('rounds', values.rounds), wholeNumber('threads', values.threads)];
   const chosen = positionals.length === 0 ? benchmarks : benchmarks.filter(({ name }) => positionals.includes(name));
-  const backend = await createNodeOnnxBackend({ runtime: onnxruntime, ...(threads === undefined ? {} : { threads }) });
+  const engine = { runtime: onnxruntime, ...(threads === undefined ? {} : { threads }) };
+  const backend = await createNodeOnnxBackend(engine);
   // Before anything runs: later the load would be our own.
   const machine = describeMachine(backend);
   const done: ({ readonly name: string; readonly machine: Machine } & Report)[] = [];
   try {
     for (const benchmark of chosen) {
-      const report = await benchmark.run({ backend, rounds: rounds ?? benchmark.rounds });
+      const report = await benchmark.run({ backend, rounds: rounds ?? benchmark.rounds, openProfiled: (profile) => createNodeOnnxBackend({ ...engine, profile }) });
       done.push({ name: benchmark.name, machine, ...report });
       if (!values.json) process.stdout.write(`${formatReport(benchmark, machine, report)}\n\n`);
     }

@@ -18,7 +18,7 @@ import {
 } from '@tesserae/core';
 import { type DvaeConfiguration, downsamplingOf, parseDvaeConfiguration } from './configuration.js';
 import { decodeCodes } from './decoder.js';
-import { encode } from './encoder.js';
+import { encodeToCodes } from './encoder.js';
 import { mapPixels, pixelsFromMaps } from './likelihood.js';
 import { dvaeReach, type Reach, stridedReach } from './reach.js';
 import { decodeStrided, embedCodes, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
@@ -59,7 +59,7 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
       return {
         downsampling: downsamplingOf(configuration),
         reach: dvaeReach(configuration),
-        codes: (root, pixels) => argMax(encode(root.child('encoder'), mapPixels(pixels), configuration), 1),
+        codes: (root, pixels) => encodeToCodes(root.child('encoder'), mapPixels(pixels), configuration),
         pixels: (root, codes) => pixelsFromMaps(decodeCodes(root.child('decoder'), codes, configuration)),
       };
     case 'strided-dvae':

@@ -1,4 +1,4 @@
-import { conv2dLayer, maxPool2d, type ParameterScope, relu, type Tensor } from '@tesserae/core';
+import { add, argMax, conv2dLayer, matMul, maxPool2d, type ParameterScope, relu, reshape, type Tensor, transpose } from '@tesserae/core';
 import type { DvaeConfiguration } from './configuration.js';
 import { residualBlock, residualGain } from './residual-block.js';
 
@@ -24,4 +24,18 @@ export function encodeFeatures(scope: ParameterScope, x: Tensor, configuration: 
  */
 export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
   return conv2dLayer(scope.child('output'), relu(encodeFeatures(scope, x, configuration)), { channels: configuration.codebookSize, filterSize: 1 });
+}
+
+/**
+ * Pixels → the most likely codes, int32 `[batch, height/f, width/f]`: the argmax of the logits above. The last convolution is done as a product
+ * that puts a place's logits side by side: engines find the largest of thousands several times faster there than across as many maps.
+ */
+export function encodeToCodes(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
+  const { codebookSize } = configuration;
+  const features = transpose(relu(encodeFeatures(scope, x, configuration)), [0, 2, 3, 1]);
+  const channels = features.shape[3] ?? 1;
+  const output = scope.child('output');
+  const weight = output.parameter('weight', [codebookSize, channels, 1, 1], { kind: 'normal', deviation: 1 / Math.sqrt(channels) });
+  const logits = matMul(features, reshape(weight, [codebookSize, channels]), { transposeB: true });
+  return argMax(add(logits, output.parameter('bias', [codebookSize], { kind: 'zeros' })), -1);
 }

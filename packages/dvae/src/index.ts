@@ -12,7 +12,7 @@ export { type CodebookUsage, codebookUsage } from './codebook-usage.js';
 export { type DvaeConfiguration, downsamplingOf, paperDvae, parseDvaeConfiguration } from './configuration.js';
 export { decodeCodes, decodeEmbedded, decodeRelaxed } from './decoder.js';
 export { decoderRefinementLoss } from './decoder-refinement.js';
-export { encode, encodeFeatures } from './encoder.js';
+export { encode, encodeFeatures, encodeToCodes } from './encoder.js';
 export { mapPixels, negativeLogLikelihood, pixelMargin, pixelsFromMaps } from './likelihood.js';
 export { type DvaeObjective, type DvaeSchedules, dvaeTrainingLoss, dvaeValidationLoss, klScale, klToUniform, usageDivergence } from './loss.js';
 export { reconstructionLoss } from './reconstruction-loss.js';

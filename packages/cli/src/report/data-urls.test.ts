@@ -18,10 +18,17 @@ describe('dataUrls', () => {
     expect(new Uint8Array(decoded)).toEqual(picture.data);
   });
 
-  it('stay below 3 MB together, even of noise', async () => {
-    const urls = await dataUrls(Array.from({ length: 14 }, (_, index) => noise(256, index)));
-    expect(urls.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(2_500_000);
-    const { width } = await sharp(Buffer.from(urls[13]?.split(',')[1] ?? '', 'base64')).metadata();
-    expect(width).toBeGreaterThanOrEqual(64);
+  it('become coarser only as far as the page needs, even of noise', async () => {
+    const pictures = [noise(64, 1), noise(64, 2)];
+    const kinds: string[] = [];
+    // PNG takes 33 kB of such noise.
+    for (const budget of [50_000, 20_000, 5_000, 1_000]) {
+      const urls = await dataUrls(pictures, budget);
+      expect(urls.reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(budget);
+      const [url = ''] = urls;
+      const { format, width } = await sharp(Buffer.from(url.split(',')[1] ?? '', 'base64')).metadata();
+      kinds.push(`${format} ${width}`);
+    }
+    expect(kinds).toEqual(['png 64', 'webp 64', 'webp 32', 'webp 16']);
   });
 });

@@ -1,8 +1,8 @@
 import type { Picture } from '@tesserae/core';
 import { encodePng, encodeWebp } from '../pictures.js';
 
-/** Bytes of text that all pictures of a page may take together: well under 3 MB with everything else. */
-const budget = 2_400_000;
+/** Bytes of text that all pictures of a page may take together: under 3 MB with everything else. */
+const pageBudget = 2_400_000;
 
 /** From exact to small. Only what is too much for the page is made coarser. */
 const encodings: readonly ((picture: Picture) => Promise<string>)[] = [
@@ -21,8 +21,8 @@ const encodings: readonly ((picture: Picture) => Promise<string>)[] = [
   ),
 ];
 
-/** Pictures as `data:` URLs that fit into one page together. */
-export async function dataUrls(pictures: readonly Picture[]): Promise<string[]> {
+/** Pictures as `data:` URLs of at most `budget` bytes together. */
+export async function dataUrls(pictures: readonly Picture[], budget = pageBudget): Promise<string[]> {
   let urls: string[] = [];
   for (const encode of encodings) {
     urls = await Promise.all(pictures.map(encode));

@@ -52,7 +52,7 @@ function drawPanel({ name, points }: Curve, index: number): string {
   const place = (value: number, from: number, to: number, start: number, end: number): string => (start + ((value - from) / (to - from || 1)) * (end - start)).toFixed(1);
   const x = (step: number): string => place(step, first, last, panel.left, panel.width - panel.right);
   const y = (value: number): string => place(value, low, high, panel.height - panel.bottom, panel.top);
-  const label = (value: number): string => value.toPrecision(3);
+  const label = (value: number): string => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(2) : value.toPrecision(3));
   return [
     `<g transform="translate(${(index % panelColumns) * panel.width} ${Math.floor(index / panelColumns) * panel.height})">`,
     `<text x="${panel.left}" y="18" font-weight="bold">${escapeMarkup(name)}</text>`,

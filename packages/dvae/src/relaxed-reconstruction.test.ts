@@ -1,7 +1,7 @@
 import { float32Array, initialiseParameters, keyFromSeed, uniformArray } from '@tesserae/core';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
-import { computeWith, largestDifference } from './__fixtures__/peer-checks.js';
+import { computeWith, largestDifference } from '../../core/src/__fixtures__/peers/peer-checks.js';
 import { tinyDvae } from './__fixtures__/tiny-dvae.js';
 import { architectureOf, type ImageTokenizerConfiguration, imageTokenizerParameters } from './architectures.js';
 import { relaxedReconstruction } from './relaxed-reconstruction.js';

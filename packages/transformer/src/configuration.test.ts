@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
-import { padText, parsePriorConfiguration } from './configuration.js';
+import { type PriorConfiguration, padText, parsePriorConfiguration } from './configuration.js';
 import { priorParameters } from './transformer.js';
 
 describe('parsePriorConfiguration', () => {
@@ -24,6 +24,36 @@ describe('parsePriorConfiguration', () => {
     ['attention', { attention: ['full'] }],
     ['attention[1]', { attention: ['full', 'diagonal'] }],
     ['convolutionKernel', { convolutionKernel: 4 }],
+    ['headSize', { headSize: 0 }],
+    ['textVocabularySize', { textVocabularySize: 0 }],
+    ['positions', { positions: 'sinusoidal' }],
+    ['positions', { positions: 'rotary-grid', headSize: 6 }],
+    ['positions', { positions: 'rotary-axial' }],
+    ['imageVocabularySize', { imageVocabularySize: 10 }],
+    ['embeddingNorm', { embeddingNorm: 1 }],
+    ['condition', { condition: 'text' }],
+    ['condition.kind', { condition: { kind: 'sound' } }],
+    ['condition.start', { condition: { kind: 'text', start: 'both' } }],
+    ['condition.padding', { condition: { kind: 'text', padding: -1 } }],
+    ['condition.padding', { condition: { kind: 'text', padding: 7 } }],
+    ['condition.emptyText[1]', { condition: { kind: 'encoder', layers: 1, padding: 0, emptyText: [0, 'end'], startToken: 0 } }],
+    ['condition.emptyText', { condition: { kind: 'text', emptyText: [0, 1, 2, 3] } }],
+    ['condition.startToken', { condition: { kind: 'encoder', layers: 1, padding: 0, startToken: 11 } }],
+    ['condition.width', { condition: { kind: 'features' } }],
+    ['textLength', { condition: { kind: 'class' } }],
+    ['block', { block: [] }],
+    ['block.norm', { block: { norm: 'batch' } }],
+    ['block.normPlacement', { block: { normPlacement: 'post' } }],
+    ['block.feedForward', { block: { feedForward: 'relu' } }],
+    ['block.hidden', { block: { hidden: 0 } }],
+    ['block.biases.head', { block: { biases: { head: 'no' } } }],
+    ['block.stable', { block: { stable: 'yes' } }],
+    ['block.attentionOf', { block: { attentionOf: [0] } }],
+    ['block.attentionOf[0]', { block: { attentionOf: [1, 1] } }],
+    ['block.tokenShift', { width: 6, block: { tokenShift: true } }],
+    ['block.tokenShift', { textLength: 1, condition: { kind: 'class' }, block: { tokenShift: true } }],
+    ['block.reversible', { condition: { kind: 'encoder', layers: 1, padding: 0, startToken: 0 }, block: { reversible: true } }],
+    ['tiedEmbeddings', { condition: { kind: 'encoder', layers: 1, padding: 0, startToken: 0 }, tiedEmbeddings: true }],
   ])('names the field %s', (field, change) => {
     expect(() => parsePriorConfiguration({ ...tinyConfiguration, ...change })).toThrow(
       expect.objectContaining({ code: 'invalid-argument', details: expect.objectContaining({ field }) }),
@@ -52,6 +82,18 @@ describe('padText', () => {
   it('gives each free position its own padding id', () => {
     expect([...padText(tinyConfiguration, [4])]).toEqual([4, 8, 9]);
     expect([...padText(tinyConfiguration, [])]).toEqual([7, 8, 9]);
+  });
+
+  it('gives all free positions the padding of a condition that has one, and the empty text what stands for it', () => {
+    const configuration: PriorConfiguration = { ...tinyConfiguration, condition: { kind: 'text', padding: 1, emptyText: [0, 2] } };
+    expect([...padText(configuration, [4])]).toEqual([4, 1, 1]);
+    expect([...padText(configuration, [])]).toEqual([0, 2, 1]);
+  });
+
+  it('takes no class for the one after the last', () => {
+    const classes: PriorConfiguration = { ...tinyConfiguration, textLength: 1, condition: { kind: 'class' } };
+    expect([...padText(classes, [6])]).toEqual([6]);
+    expect([...padText(classes, [])]).toEqual([7]);
   });
 
   it('refuses what does not fit', () => {

@@ -120,6 +120,12 @@ function checkFit(configuration: PriorConfiguration): void {
   if (positions === 'rotary-axial' && headSize < 6) invalid('positions', positions, `Turn heads of at least 6 channels, not ${headSize}.`);
   if (tokenShift && condition.kind !== 'text') invalid('block.tokenShift', tokenShift, "Shift tokens behind a 'text' only.");
   if (tiedEmbeddings && condition.kind === 'encoder') invalid('tiedEmbeddings', tiedEmbeddings, 'Leave it out with an encoder.');
+  if (condition.kind === 'text' || condition.kind === 'encoder') {
+    const { padding = 0, emptyText = [] } = condition;
+    if (padding >= textVocabularySize) invalid('condition.padding', padding, `Use a text id below ${textVocabularySize}.`);
+    if (emptyText.length > textLength || emptyText.some((id) => id >= textVocabularySize))
+      invalid('condition.emptyText', emptyText, `List at most ${textLength} text ids below ${textVocabularySize}.`);
+  }
   switch (condition.kind) {
     case 'class':
       if (textLength !== 1) invalid('textLength', textLength, 'Use 1: a class is one token.');

@@ -66,7 +66,7 @@ function decodeUncached(configuration: PriorConfiguration, request: DecodeReques
   });
 }
 
-const patterns: (AttentionPattern | 'paper')[] = ['full', 'row', 'column', 'convolutional', 'axialRow', 'axialColumn', 'convLike', 'paper'];
+const patterns: (AttentionPattern | 'paper')[] = ['full', 'row', 'column', 'convolutional', 'paper'];
 const guidance: DecodeRequest['branches'] = [
   { text: Int32Array.of(2, 5), weight: 2.5 },
   { text: new Int32Array(), weight: -1.5 },

@@ -18,6 +18,7 @@ import {
 } from '@tesserae/core';
 import { checkWeights } from './check-weights.js';
 import { conditionValues, declareCondition } from './condition.js';
+import { conditionOf } from './condition-choices.js';
 import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
 import type { DecodeBatch } from './decode-graph.js';
 import { checkRequest, knownRows } from './decode-request.js';
@@ -131,7 +132,8 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
     specificationVersion: 'v1',
     grid: configuration.grid,
     codebookSize: configuration.codebookSize,
-    textLength: configuration.textLength,
+    // Features take the place of ids.
+    textLength: conditionOf(configuration).kind === 'features' ? 0 : configuration.textLength,
     maximumBatch,
     decode,
     async logProbability(texts, codes, { signal } = {}) {

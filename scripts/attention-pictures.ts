@@ -88,6 +88,7 @@ export function drawPatterns(): string {
   const [width, height] = [gap + columns * columnWidth, rows * rowHeight];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="14" fill="${colours.ink}">`,
+    '<title>Attention patterns: the mask of each, and what one image token sees</title>',
     '<rect width="100%" height="100%" fill="#fff"/>',
     ...places,
     '</svg>',

@@ -1,7 +1,8 @@
 import { boolArray, float32Array, type GuidanceBranch, type HostArray, int32Array, TesseraeError, type TraceScope } from '@tesserae/core';
 import { conditionOf } from './condition-choices.js';
-import { type PriorConfiguration, padText } from './configuration.js';
+import type { PriorConfiguration } from './configuration.js';
 import type { ConditionTensors } from './embeddings.js';
+import { padText } from './pad-text.js';
 
 /** Declares the inputs of a condition: `text`, or `features`, `featuresGiven` and `featuresMask` (`ConditionTensors`). */
 export function declareCondition(scope: TraceScope, configuration: PriorConfiguration, batch: number): ConditionTensors {

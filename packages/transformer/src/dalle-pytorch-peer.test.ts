@@ -7,7 +7,8 @@ import { decodeGreedily } from './__fixtures__/greedy.js';
 import { assemble } from './__fixtures__/peer-mapping.js';
 import { axialTable } from './blocks/rotary.js';
 import { declareCondition } from './condition.js';
-import { headSizeOf, imageLengthOf, padText, prefixLengthOf, textTokensOf } from './configuration.js';
+import { headSizeOf, imageLengthOf, prefixLengthOf, textTokensOf } from './configuration.js';
+import { padText } from './pad-text.js';
 import { priorTrainingLoss } from './training-loss.js';
 import { jointStream, outputLogits } from './transformer.js';
 

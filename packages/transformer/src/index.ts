@@ -1,9 +1,10 @@
 export { convolutionKernelOf, type ImagePattern, imagePattern, jointMask } from './attention-patterns.js';
 export type { BiasChoices, BlockChoices, FeedForwardKind, GivenChoices, NormKind, NormPlacement } from './blocks/choices.js';
 export type { ClassCondition, Condition, EncoderCondition, FeaturesCondition, TextCondition } from './condition-choices.js';
-export { type AttentionPattern, imageLengthOf, layerPatterns, type Positions, type PriorConfiguration, padText, parsePriorConfiguration } from './configuration.js';
+export { type AttentionPattern, imageLengthOf, layerPatterns, type Positions, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
 export { type DecodeBatch, decodeSpanGraph, decodeStateNames, prefillGraph } from './decode-graph.js';
 export type { ConditionTensors } from './embeddings.js';
+export { padText } from './pad-text.js';
 export { createTransformerPrior, type TransformerPriorOptions } from './prior.js';
 export { type SamplingPlan, sampleGraph, samplingPlan } from './sampling.js';
 export * from './tokenizer/index.js';

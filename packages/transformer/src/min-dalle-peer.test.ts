@@ -6,7 +6,8 @@ import { decodeGreedily } from './__fixtures__/greedy.js';
 import { caseNames, type RecordedMinDalle, recordedMinDalle } from './__fixtures__/min-dalle/recorded-case.js';
 import { drawnAtMiddles } from './__fixtures__/sampled-by.js';
 import { declareCondition } from './condition.js';
-import { imageLengthOf, padText } from './configuration.js';
+import { imageLengthOf } from './configuration.js';
+import { padText } from './pad-text.js';
 import { encodeText, jointStream, outputLogits, priorLogits } from './transformer.js';
 
 function rowsOf(recorded: RecordedMinDalle, recording: string): number[][] {

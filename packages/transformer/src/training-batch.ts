@@ -1,5 +1,6 @@
 import { deriveKey, type HostArray, int32Array, type Key, permutation, TesseraeError, uniform, uniformInteger } from '@tesserae/core';
-import { imageLengthOf, type PriorConfiguration, padText } from './configuration.js';
+import { imageLengthOf, type PriorConfiguration } from './configuration.js';
+import { padText } from './pad-text.js';
 
 /** What the prior learns from: one picture's codes and the captions it may go by, as text ids without padding. */
 export interface PriorExample {

@@ -14,7 +14,8 @@ import {
 import { createReferenceBackend, evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
 import { forward, lively, logSoftmaxOf, tinyConfiguration } from './__fixtures__/tiny-prior.js';
-import { type PriorConfiguration, padText } from './configuration.js';
+import type { PriorConfiguration } from './configuration.js';
+import { padText } from './pad-text.js';
 import { makePriorBatch, type PriorExample } from './training-batch.js';
 import { priorTrainingLoss } from './training-loss.js';
 import { priorParameters } from './transformer.js';

@@ -1,7 +1,8 @@
 import { deriveKey, float32Array, type HostArray, int32Array, keyFromSeed, normalArray, createParameterTree, trace, type WeightSource } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { declareCondition } from '../condition.js';
-import { imageLengthOf, padText, type PriorConfiguration } from '../configuration.js';
+import { imageLengthOf, type PriorConfiguration } from '../configuration.js';
+import { padText } from '../pad-text.js';
 import { priorLogits, priorParameters } from '../transformer.js';
 
 export const tinyConfiguration: PriorConfiguration = {

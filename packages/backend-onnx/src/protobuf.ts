@@ -3,7 +3,11 @@
  * larger than the whole backend. Field numbers are those of onnx.proto (IR version 9).
  */
 
-type Bytes = Uint8Array<ArrayBuffer>;
+/** Bytes in pieces: weights are large, and every message around them would copy them once more. */
+interface Bytes {
+  readonly length: number;
+  readonly pieces: readonly Uint8Array[];
+}
 
 const encoder = new TextEncoder();
 
@@ -18,25 +22,36 @@ function varint(value: number | bigint): number[] {
   return bytes;
 }
 
-function join(parts: readonly Uint8Array[]): Bytes {
-  const out = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+const whole = (piece: Uint8Array): Bytes => ({ length: piece.length, pieces: [piece] });
+
+function flatten({ length, pieces }: Bytes): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(length);
   let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
+  for (const piece of pieces) {
+    out.set(piece, offset);
+    offset += piece.length;
   }
   return out;
 }
 
-const integer = (field: number, value: number | bigint): Bytes => Uint8Array.from([...varint(field << 3), ...varint(value)]);
-const bytes = (field: number, value: Uint8Array): Bytes => join([Uint8Array.from([...varint((field << 3) | 2), ...varint(value.length)]), value]);
+/** Small messages become one piece, so that there are never many. */
+const smallMessage = 4096;
+
+function join(parts: readonly Bytes[]): Bytes {
+  const joined = { length: parts.reduce((total, part) => total + part.length, 0), pieces: parts.flatMap(({ pieces }) => pieces) };
+  return joined.length <= smallMessage ? whole(flatten(joined)) : joined;
+}
+
+const integer = (field: number, value: number | bigint): Bytes => whole(Uint8Array.from([...varint(field << 3), ...varint(value)]));
+const message = (field: number, value: Bytes): Bytes => join([whole(Uint8Array.from([...varint((field << 3) | 2), ...varint(value.length)])), value]);
+const bytes = (field: number, value: Uint8Array): Bytes => message(field, whole(value));
 const text = (field: number, value: string): Bytes => bytes(field, encoder.encode(value));
 
 function float(field: number, value: number): Bytes {
   const out = new Uint8Array(5);
   out[0] = (field << 3) | 5;
   new DataView(out.buffer).setFloat32(1, value, true);
-  return out;
+  return whole(out);
 }
 
 /** ONNX's numbers for element types. */
@@ -80,15 +95,15 @@ export interface OnnxGraph {
 }
 
 function valueInfo(value: OnnxValue): Bytes {
-  const dimensions = join(value.shape.map((size) => bytes(1, integer(1, size))));
-  const tensorType = join([integer(1, onnxTypes[value.type]), bytes(2, dimensions)]);
-  return join([text(1, value.name), bytes(2, bytes(1, tensorType))]);
+  const dimensions = join(value.shape.map((size) => message(1, integer(1, size))));
+  const tensorType = join([integer(1, onnxTypes[value.type]), message(2, dimensions)]);
+  return join([text(1, value.name), message(2, message(1, tensorType))]);
 }
 
 function initializer({ name, type, shape, content }: OnnxInitializer): Bytes {
   const head = [...shape.map((size) => integer(1, size)), integer(2, onnxTypes[type]), text(8, name)];
   if ('data' in content) return join([...head, bytes(9, content.data)]);
-  const entry = (key: string, value: string | number): Bytes => bytes(13, join([text(1, key), text(2, String(value))]));
+  const entry = (key: string, value: string | number): Bytes => message(13, join([text(1, key), text(2, String(value))]));
   return join([...head, entry('location', content.file), entry('offset', content.byteOffset), entry('length', content.byteLength), integer(14, 1)]);
 }
 
@@ -101,7 +116,7 @@ function attribute(name: string, { kind, value }: OnnxAttribute): Bytes {
     case 'text':
       return join([text(1, name), text(4, value), integer(20, 3)]);
     case 'graph':
-      return join([text(1, name), bytes(6, graphProto(value)), integer(20, 5)]);
+      return join([text(1, name), message(6, graphProto(value)), integer(20, 5)]);
     case 'integers':
       return join([text(1, name), ...value.map((item) => integer(8, item)), integer(20, 7)]);
     default:
@@ -115,18 +130,18 @@ function nodeProto(node: OnnxNode): Bytes {
     ...node.outputs.map((output) => text(2, output)),
     text(3, node.name),
     text(4, node.type),
-    ...Object.entries(node.attributes).map(([name, value]) => bytes(5, attribute(name, value))),
+    ...Object.entries(node.attributes).map(([name, value]) => message(5, attribute(name, value))),
     ...(node.domain === '' ? [] : [text(7, node.domain)]),
   ]);
 }
 
 function graphProto(graph: OnnxGraph): Bytes {
   return join([
-    ...graph.nodes.map((node) => bytes(1, nodeProto(node))),
+    ...graph.nodes.map((node) => message(1, nodeProto(node))),
     text(2, graph.name),
-    ...graph.initializers.map((item) => bytes(5, initializer(item))),
-    ...graph.inputs.map((value) => bytes(11, valueInfo(value))),
-    ...graph.outputs.map((value) => bytes(12, valueInfo(value))),
+    ...graph.initializers.map((item) => message(5, initializer(item))),
+    ...graph.inputs.map((value) => message(11, valueInfo(value))),
+    ...graph.outputs.map((value) => message(12, valueInfo(value))),
   ]);
 }
 
@@ -136,7 +151,7 @@ function usesContrib({ nodes }: OnnxGraph): boolean {
 }
 
 /** A whole model: opset 20 of ai.onnx and, only where it is used, version 1 of ONNX Runtime's own operators. */
-export function encodeModel(graph: OnnxGraph): Bytes {
-  const opset = (domain: string, version: number): Bytes => bytes(8, join([text(1, domain), integer(2, version)]));
-  return join([integer(1, 9), text(2, 'tesserae'), bytes(7, graphProto(graph)), opset('', 20), ...(usesContrib(graph) ? [opset('com.microsoft', 1)] : [])]);
+export function encodeModel(graph: OnnxGraph): Uint8Array<ArrayBuffer> {
+  const opset = (domain: string, version: number): Bytes => message(8, join([text(1, domain), integer(2, version)]));
+  return flatten(join([integer(1, 9), text(2, 'tesserae'), message(7, graphProto(graph)), opset('', 20), ...(usesContrib(graph) ? [opset('com.microsoft', 1)] : [])]));
 }

@@ -59,6 +59,8 @@ export function logitsShape(configuration: PriorConfiguration, { candidates, bra
 
 /** Σ weight·logits over the branches: [branches·candidates, codes] → [candidates, codes]. */
 function mixBranches(logits: Tensor, weights: Tensor, { candidates, branches }: DecodeBatch): Tensor {
+  // Weights add up to 1 (`checkRequest`).
+  if (branches === 1) return logits;
   const byBranch = reshape(logits, [branches, candidates, logits.shape[1] ?? 0]);
   return reduceSum(multiply(byBranch, reshape(weights, [branches, 1, 1])), { axes: [0] });
 }

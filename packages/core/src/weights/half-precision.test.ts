@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { halfToNumber, numberToHalf } from './half-precision.js';
+import { halfToNumber, halvesToFloats, numberToHalf } from './half-precision.js';
 
 describe('half precision', () => {
   it('reads the values of the standard', () => {
@@ -17,6 +17,12 @@ describe('half precision', () => {
       const value = halfToNumber(bits);
       if (!Number.isNaN(value)) expect(numberToHalf(value)).toBe(bits);
     }
+  });
+
+  it('reads all patterns at once as it reads them one by one', () => {
+    const floats = halvesToFloats(new DataView(Uint16Array.from({ length: 65536 }, (_, bits) => bits).buffer));
+    const wrong = Array.from(floats.keys()).filter((bits) => !Object.is(floats[bits], halfToNumber(bits)));
+    expect(wrong).toEqual([]);
   });
 
   it('rounds to the nearest, ties to even', () => {

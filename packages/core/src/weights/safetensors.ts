@@ -1,7 +1,7 @@
 import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
 import { type Shape, sizeOf } from '../tensor/index.js';
-import { halfToNumber, numberToHalf } from './half-precision.js';
+import { halfToNumber, halvesToFloats, numberToHalf } from './half-precision.js';
 
 /** Element types of the format that we meet, and their bytes. */
 const elementBytes = { BOOL: 1, U8: 1, I8: 1, F16: 2, BF16: 2, I16: 2, I32: 4, F32: 4, I64: 8, F64: 8 } as const;
@@ -107,7 +107,7 @@ export function decodeSafetensor(entry: SafetensorsEntry, bytes: Uint8Array, fil
     case 'BOOL':
       return { dtype: 'bool', shape, data: own };
     case 'F16':
-      return floats((index) => halfToNumber(view.getUint16(index * 2, true)));
+      return { dtype: 'float32', shape, data: halvesToFloats(view) };
     case 'BF16': {
       const widened = new Uint32Array(size);
       for (let index = 0; index < size; index += 1) widened[index] = view.getUint16(index * 2, true) << 16;

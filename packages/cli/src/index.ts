@@ -1,6 +1,7 @@
 import type { Command } from './command.js';
 import { backendsCommand } from './commands/backends.js';
 import { codebookCommand } from './commands/codebook.js';
+import { convertCommand } from './commands/convert.js';
 import { dataScenesCommand } from './commands/data-scenes.js';
 import { evalCommand } from './commands/eval.js';
 import { generateCommand } from './commands/generate.js';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   reconstructCommand,
   codebookCommand,
   reportCommand,
+  convertCommand,
   evalCommand,
   inspectCommand,
   backendsCommand,

@@ -90,6 +90,11 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
   }
 }
 
+/** Whether a tokenizer has an encoder; all but detokenizers do. */
+export function canEncode(configuration: ImageTokenizerConfiguration): boolean {
+  return configuration.kind !== 'vqgan' || configuration.decodesOnly !== true;
+}
+
 /** The weights that a part of an architecture reads, by path, without making any. */
 function parametersOf(read: (root: ParameterScope, scope: TraceScope) => void): ReadonlyMap<string, ParameterSpec> {
   let specs: ReadonlyMap<string, ParameterSpec> = new Map();
@@ -110,8 +115,9 @@ export function encodingParameters(configuration: ImageTokenizerConfiguration): 
 /** Every weight of a configuration with its shape, also of the published sizes. Paths begin with `encoder`, `decoder`, …. */
 export function imageTokenizerParameters(configuration: ImageTokenizerConfiguration): ReadonlyMap<string, ParameterSpec> {
   const { pixels } = architectureOf(configuration);
+  const encoding = canEncode(configuration) ? encodingParameters(configuration) : [];
   const decoding = parametersOf((root, scope) => scope.output('pixels', pixels(root, scope.input('codes', [1, 1, 1], 'int32'))));
-  return new Map([...encodingParameters(configuration), ...decoding]);
+  return new Map([...encoding, ...decoding]);
 }
 
 /** Checks what the `config.json` of an image tokenizer holds. @throws TesseraeError `model-incompatible`, naming the field. */

@@ -25,6 +25,11 @@ export function positiveNumber(source: Fields, field: string): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : fail(field, value, 'Give a number above 0, or leave it out.');
 }
 
+export function truthValue(source: Fields, field: string): boolean {
+  const value = source[field];
+  return typeof value === 'boolean' ? value : fail(field, value, 'Give true or false, or leave it out.');
+}
+
 export function choice<const Names extends readonly string[]>(source: Fields, field: string, names: Names): Names[number] {
   const value = source[field];
   return names.find((name) => name === value) ?? fail(field, value, `Use ${names.join(', ')}.`);

@@ -1,5 +1,6 @@
 export {
   architectureOf,
+  canEncode,
   encodingParameters,
   type ImageTokenizerArchitecture,
   type ImageTokenizerConfiguration,

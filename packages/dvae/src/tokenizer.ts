@@ -11,7 +11,7 @@ import {
   trace,
   type WeightSource,
 } from '@tesserae/core';
-import { architectureOf, type ImageTokenizerConfiguration } from './architectures.js';
+import { architectureOf, canEncode, type ImageTokenizerConfiguration } from './architectures.js';
 import { decodeInTiles, encodeInTiles } from './tiled.js';
 import { cropPicture, repeatAround } from './tiles.js';
 
@@ -150,6 +150,11 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
     grid: { rows: configuration.imageSize / downsampling, columns: configuration.imageSize / downsampling },
 
     async encode(pictures, { signal } = {}) {
+      if (!canEncode(configuration)) {
+        throw new TesseraeError('model-incompatible', 'This image tokenizer has a decoder only: it makes pictures of codes, not codes of pictures.', {
+          remedy: 'Use the whole tokenizer that its codes come from.',
+        });
+      }
       for (const picture of pictures) checkPicture(picture, downsampling);
       const results: Int32Array[] = [];
       for (let start = 0; start < pictures.length; ) {

@@ -11,5 +11,11 @@ export {
 } from './checkpoint.js';
 export type { Crc32 } from './crc32.js';
 export { type ElementType, elementBytes } from './element-type.js';
+export { dallePytorchVaeNames } from './families/dalle-pytorch-vae.js';
+export { families, familyNamed, recogniseFamily } from './families/families.js';
+export type { Family, Ignorable, PartName, PartReading, PeerFile, ReadingContext, Transform, WeightName } from './families/family.js';
 export { type OpenCheckpointOptions, openCheckpoint } from './open-checkpoint.js';
+export { peerFile } from './peer-file.js';
+export { type PlannedPart, type PlannedTensor, type PlanOptions, planConversion } from './plan-conversion.js';
 export type { SiblingOpener } from './sharded.js';
+export { type FloatType, plannedBytes, writtenType } from './tensor-bytes.js';

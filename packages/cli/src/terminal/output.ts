@@ -33,6 +33,11 @@ export function formatDuration(seconds: number): string {
   return minutes > 0 ? `${minutes}m${String(rest).padStart(2, '0')}s` : `${rest}s`;
 }
 
+/** 12,345,678 bytes → "12.3 MB". */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toLocaleString('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })} MB`;
+}
+
 /** The text of a bar: share, rate and time left. Pure, for tests. */
 export function progressLine(label: string, done: number, total: number, unit: string, seconds: number, remark: string): string {
   const share = total > 0 ? Math.min(1, done / total) : 0;

@@ -22,22 +22,32 @@ function remedyFor(cause: unknown): string {
 
 /**
  * Writes a file so that it is either the old one or the whole new one, also after a crash: temporary file beside it,
- * flush to the disk, rename. `flush: false` is for many small files that can be made again. @throws TesseraeError `file-write-failed` with the path and the remedy.
+ * flush to the disk, rename. Pieces may come one by one, each made when the one before is written; what their making throws
+ * comes out as it is. `flush: false` is for many small files that can be made again. @throws TesseraeError `file-write-failed` with the path and the remedy.
  */
 export async function writeFileAtomically(
   path: string,
-  content: string | Uint8Array | readonly Uint8Array[],
+  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   openFile: OpenFile = (target) => open(target, 'w'),
   options: { readonly flush?: boolean } = {},
 ): Promise<void> {
   const pieces = typeof content === 'string' ? [new TextEncoder().encode(content)] : content instanceof Uint8Array ? [content] : content;
   // A name of its own: two writers of one file, in this process or another, must not share it.
   const temporary = `${path}.${randomUUID()}.tmp`;
+  let refusal: { readonly cause: unknown } | undefined;
+  async function* made(): AsyncIterable<Uint8Array> {
+    try {
+      yield* pieces;
+    } catch (cause) {
+      refusal = { cause };
+      throw cause;
+    }
+  }
   try {
     await mkdir(dirname(path), { recursive: true });
     const handle = await openFile(temporary);
     try {
-      for (const piece of pieces) {
+      for await (const piece of made()) {
         // writev may write less than asked on very large pieces.
         for (let offset = 0; offset < piece.length; ) {
           const { bytesWritten } = await handle.writev([piece.subarray(offset, offset + (1 << 30))]);
@@ -51,6 +61,7 @@ export async function writeFileAtomically(
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
+    if (refusal !== undefined) throw refusal.cause;
     throw new TesseraeError('file-write-failed', `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}.`, { remedy: remedyFor(cause), cause });
   }
 }

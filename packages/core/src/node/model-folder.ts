@@ -1,18 +1,26 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WeightSource } from '../backend/index.js';
 import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
-import { type EncodeSafetensorsOptions, encodeSafetensors, type ModelIndex, type ModelPart, parseModelIndex } from '../weights/index.js';
+import { type EncodeSafetensorsOptions, encodeSafetensors, layOutSafetensors, type ModelIndex, type ModelPart, parseModelIndex, type SafetensorsTensor } from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
 import { fileExists, missingFile, openSafetensorsFile } from './safetensors-file.js';
 
 const indexName = 'model_index.json';
 
-function sha256(pieces: readonly Uint8Array[]): string {
+/** A file's SHA-256 as hexadecimal text, read in pieces. @throws TesseraeError `file-missing`. */
+export async function sha256OfFile(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<string> {
   const hash = createHash('sha256');
-  for (const piece of pieces) hash.update(piece);
+  try {
+    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20, ...(options.signal === undefined ? {} : { signal: options.signal }) }))
+      hash.update(piece as Uint8Array);
+  } catch (cause) {
+    options.signal?.throwIfAborted();
+    return missingFile(path, cause);
+  }
   return hash.digest('hex');
 }
 
@@ -34,11 +42,43 @@ export async function readJsonFile(path: string): Promise<unknown> {
   }
 }
 
+/** A tensor whose bytes, row-major and little-endian, are asked for when its turn to be written comes. */
+export interface StreamedTensor extends SafetensorsTensor {
+  read(): Promise<Uint8Array>;
+}
+
+type WeightsContent = ({ readonly arrays: ReadonlyMap<string, HostArray> } & EncodeSafetensorsOptions) | { readonly tensors: readonly StreamedTensor[] };
+
 /** A part to be written: a configuration, weights, or any other JSON files. */
 export interface ModelPartContent {
   readonly folder: string;
   readonly files: Readonly<Record<string, unknown>>;
-  readonly weights?: { readonly arrays: ReadonlyMap<string, HostArray>; readonly metadata?: Readonly<Record<string, string>> } & EncodeSafetensorsOptions;
+  readonly weights?: WeightsContent & { readonly metadata?: Readonly<Record<string, string>> };
+}
+
+/** The bytes of a safetensors file, each tensor read while the one before it is written: two of them are in memory at most. */
+async function* streamSafetensors(tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}): AsyncIterable<Uint8Array> {
+  const { head, ordered } = layOutSafetensors(tensors, metadata);
+  const begin = (index: number): Promise<Uint8Array> | undefined => {
+    const reading = ordered[index]?.read();
+    // Looked at when its turn comes, which it does not if writing fails before.
+    reading?.catch(() => undefined);
+    return reading;
+  };
+  let reading = begin(0);
+  yield head;
+  for (let index = 0; reading !== undefined; index += 1) {
+    const bytes: Uint8Array = await reading;
+    reading = begin(index + 1);
+    yield bytes;
+  }
+}
+
+async function* hashing(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, hash: Hash): AsyncIterable<Uint8Array> {
+  for await (const piece of pieces) {
+    hash.update(piece);
+    yield piece;
+  }
 }
 
 async function readIndex(folder: string): Promise<ModelIndex> {
@@ -58,12 +98,16 @@ export async function writeModelParts(folder: string, parts: Readonly<Record<str
   const written: Record<string, ModelPart> = { ...before?.parts };
   for (const [name, part] of Object.entries(parts)) {
     const hashes: Record<string, string> = {};
-    const write = async (file: string, pieces: readonly Uint8Array[]): Promise<void> => {
-      hashes[file] = sha256(pieces);
-      await writeFileAtomically(join(folder, part.folder, file), pieces);
+    const write = async (file: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> => {
+      const hash = createHash('sha256');
+      await writeFileAtomically(join(folder, part.folder, file), hashing(pieces, hash));
+      hashes[file] = hash.digest('hex');
     };
     for (const [file, content] of Object.entries(part.files)) await write(file, [new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`)]);
-    if (part.weights !== undefined) await write('model.safetensors', encodeSafetensors(part.weights.arrays, part.weights.metadata, part.weights));
+    const { weights } = part;
+    if (weights !== undefined) {
+      await write('model.safetensors', 'tensors' in weights ? streamSafetensors(weights.tensors, weights.metadata) : encodeSafetensors(weights.arrays, weights.metadata, weights));
+    }
     written[name] = { folder: part.folder, sha256: hashes };
   }
   const index: ModelIndex = { formatVersion: 1, parts: written, provenance: { ...before?.provenance, ...provenance } };
@@ -96,8 +140,7 @@ export async function openModelFolder(folder: string, options: { readonly verify
   };
   const check = async (path: string, expected: string | undefined): Promise<void> => {
     if (!verify || expected === undefined) return;
-    const bytes = await readFile(path).catch((cause: unknown) => missingFile(path, cause));
-    if (sha256([bytes]) !== expected)
+    if ((await sha256OfFile(path)) !== expected)
       throw new TesseraeError('file-corrupt', `${path} is not the file the model was written with: its hash differs.`, { remedy: 'Get the model again.' });
   };
   return {

@@ -3,10 +3,13 @@ export {
   decodeSafetensor,
   type EncodeSafetensorsOptions,
   encodeSafetensors,
+  halfPrecisionBytes,
+  layOutSafetensors,
   parseSafetensorsHeader,
   type SafetensorsDType,
   type SafetensorsEntry,
   type SafetensorsHeader,
+  type SafetensorsTensor,
   safetensorsHeaderLength,
 } from './safetensors.js';
 export { safetensorsTypes, weightsFromArrays, weightsFromSafetensors } from './sources.js';

@@ -142,14 +142,12 @@ interface StoredTensor {
   readonly bytes: Uint8Array;
 }
 
-function stored(name: string, { dtype, data }: HostArray, floats: 'float32' | 'float16'): StoredTensor {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (dtype === 'int32') return { dtype: 'I32', bytes };
-  if (dtype === 'bool') return { dtype: 'BOOL', bytes };
-  if (floats === 'float32') return { dtype: 'F32', bytes };
+/** Numbers as half precision, rounded to nearest. @throws TesseraeError `numerical-failure` for one that half precision cannot hold. */
+export function halfPrecisionBytes(name: string, data: ArrayLike<number>): Uint8Array {
   const half = new Uint8Array(data.length * 2);
   const view = new DataView(half.buffer);
-  data.forEach((value, index) => {
+  for (let index = 0; index < data.length; index += 1) {
+    const value = data[index] ?? Number.NaN;
     const bits = numberToHalf(value);
     if (Number.isFinite(value) && !Number.isFinite(halfToNumber(bits))) {
       throw new TesseraeError('numerical-failure', `'${name}' holds ${value}, which is beyond half precision (65504).`, {
@@ -158,34 +156,55 @@ function stored(name: string, { dtype, data }: HostArray, floats: 'float32' | 'f
       });
     }
     view.setUint16(index * 2, bits, true);
-  });
-  return { dtype: 'F16', bytes: half };
+  }
+  return half;
+}
+
+function stored(name: string, { dtype, data }: HostArray, floats: 'float32' | 'float16'): StoredTensor {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (dtype === 'int32') return { dtype: 'I32', bytes };
+  if (dtype === 'bool') return { dtype: 'BOOL', bytes };
+  return floats === 'float32' ? { dtype: 'F32', bytes } : { dtype: 'F16', bytes: halfPrecisionBytes(name, data) };
+}
+
+/** A tensor of a file that is to be written. */
+export interface SafetensorsTensor {
+  readonly name: string;
+  readonly dtype: SafetensorsDType;
+  readonly shape: Shape;
 }
 
 /**
- * Arrays as the bytes of a safetensors file, in pieces to be written one after another. The data begins at a multiple of
- * 64 bytes and every tensor at a multiple of its element's size, so that engines can map them in place.
- * @throws TesseraeError `numerical-failure` for a weight that half precision cannot hold.
+ * The head of a safetensors file, and its tensors in the order in which their bytes follow it. The data begins at a
+ * multiple of 64 bytes and every tensor at a multiple of its element's size, so that engines can map them in place.
  */
-export function encodeSafetensors(arrays: ReadonlyMap<string, HostArray>, metadata: Readonly<Record<string, string>> = {}, options: EncodeSafetensorsOptions = {}): Uint8Array[] {
-  const { floats = 'float32' } = options;
+export function layOutSafetensors<T extends SafetensorsTensor>(
+  tensors: readonly T[],
+  metadata: Readonly<Record<string, string>> = {},
+): { readonly head: Uint8Array; readonly ordered: readonly T[] } {
   const header: Record<string, unknown> = Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
-  const pieces: Uint8Array[] = [];
-  let offset = 0;
   // Wide elements first: then no padding is needed between tensors, which some readers refuse.
-  const ordered = Array.from(arrays, ([name, array]) => ({ name, shape: array.shape, ...stored(name, array, floats) })).sort(
-    (a, b) => elementBytes[b.dtype] - elementBytes[a.dtype],
-  );
-  for (const { name, shape, dtype, bytes } of ordered) {
-    header[name] = { dtype, shape, data_offsets: [offset, offset + bytes.length] };
-    pieces.push(bytes);
-    offset += bytes.length;
+  const ordered = [...tensors].sort((a, b) => elementBytes[b.dtype] - elementBytes[a.dtype]);
+  let offset = 0;
+  for (const { name, shape, dtype } of ordered) {
+    const end = offset + sizeOf(shape) * elementBytes[dtype];
+    header[name] = { dtype, shape, data_offsets: [offset, end] };
+    offset = end;
   }
-  const text = JSON.stringify(header);
-  const json = new TextEncoder().encode(text);
+  const json = new TextEncoder().encode(JSON.stringify(header));
   const padded = Math.ceil((8 + json.length) / 64) * 64 - 8;
   const head = new Uint8Array(8 + padded).fill(0x20);
   new DataView(head.buffer).setBigUint64(0, BigInt(padded), true);
   head.set(json, 8);
-  return [head, ...pieces];
+  return { head, ordered };
+}
+
+/** Arrays as the bytes of a safetensors file (`layOutSafetensors`), in pieces to be written one after another. @throws TesseraeError `numerical-failure` for a weight that half precision cannot hold. */
+export function encodeSafetensors(arrays: ReadonlyMap<string, HostArray>, metadata: Readonly<Record<string, string>> = {}, options: EncodeSafetensorsOptions = {}): Uint8Array[] {
+  const { floats = 'float32' } = options;
+  const { head, ordered } = layOutSafetensors(
+    Array.from(arrays, ([name, array]) => ({ name, shape: array.shape, ...stored(name, array, floats) })),
+    metadata,
+  );
+  return [head, ...ordered.map(({ bytes }) => bytes)];
 }

@@ -1,5 +1,5 @@
 import { TesseraeError } from '@tesserae/core';
-import { choice, numberList, positiveNumber, wholeNumber } from '../configuration-fields.js';
+import { choice, numberList, positiveNumber, truthValue, wholeNumber } from '../configuration-fields.js';
 
 /**
  * How a VQGAN's latents become codes:
@@ -32,6 +32,8 @@ export interface VqganConfiguration {
   /** Levels whose blocks are each followed by attention, counted from the largest pictures (those whose size is in attn_resolutions). */
   readonly attentionLevels: readonly number[];
   readonly quantizer: VqganQuantizer;
+  /** There is no encoder: codes become pictures, pictures no codes (min-dalle's detokenizer). */
+  readonly decodesOnly?: boolean;
   /** The numbers that black and white are: −1 and 1 (default), or 0 and 1 (dalle-mini, min-dalle). */
   readonly pixelRange?: VqganPixelRange;
   /** Groups of the normalisations. Default 32. */
@@ -58,6 +60,7 @@ export function parseVqganConfiguration(source: Readonly<Record<string, unknown>
     blocksPerLevel: wholeNumber(source, 'blocksPerLevel', 1),
     attentionLevels: numberList(source, 'attentionLevels', 0),
     quantizer: choice(source, 'quantizer', ['nearest', 'nearest-normalised', 'gumbel']),
+    ...(source.decodesOnly === undefined ? {} : { decodesOnly: truthValue(source, 'decodesOnly') }),
     ...(source.pixelRange === undefined ? {} : { pixelRange: choice(source, 'pixelRange', vqganPixelRanges) }),
     ...(source.normGroups === undefined ? {} : { normGroups: wholeNumber(source, 'normGroups', 1) }),
     ...(source.normEpsilon === undefined ? {} : { normEpsilon: positiveNumber(source, 'normEpsilon') }),

@@ -1,0 +1,177 @@
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { sizeOf, TesseraeError } from '@tesserae/core';
+import { sha256OfFile, writeModelParts } from '@tesserae/core/node';
+import type { ReadOptions } from '../byte-source.js';
+import { elementBytes } from '../element-type.js';
+import type { PartName } from '../families/family.js';
+import { type PlannedPart, planConversion } from '../plan-conversion.js';
+import { type FloatType, plannedBytes, writtenType } from '../tensor-bytes.js';
+import { openPeerFiles } from './peer-files.js';
+
+export interface ConvertOptions extends ReadOptions {
+  /** The model folder to write. It must not exist yet, or be empty, unless `replace` is set. */
+  readonly out: string;
+  /** The name of a family, in place of recognising it. */
+  readonly family?: string | undefined;
+  /** What no file says of the model, by the names of its configuration: wins over what is read. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Casts all weights. Default: half precision stays, everything else becomes float32. */
+  readonly floats?: FloatType | undefined;
+  readonly replace?: boolean;
+  /** Called after every tensor. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly tensor: string }) => void;
+}
+
+export interface ConvertedPart extends Pick<PlannedPart, 'part' | 'family' | 'configuration' | 'ignored' | 'assumed'> {
+  readonly parameters: number;
+  readonly tensorsUsed: number;
+  /** `float32`, `float16`, or both. */
+  readonly dtype: string;
+  readonly sourceBytes: number;
+  readonly bytes: number;
+  /** SHA-256 of the part's `model.safetensors`. */
+  readonly sha256: string;
+}
+
+export interface ConversionReport {
+  readonly out: string;
+  readonly parts: readonly ConvertedPart[];
+  readonly sources: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
+  /** Worth knowing, as sentences. */
+  readonly remarks: readonly string[];
+}
+
+/** Where each part lies in a model folder, as `tesserae train` writes it. */
+const partFolders: Readonly<Record<PartName, string>> = { imageTokenizer: 'image-tokenizer', prior: 'prior', textTokenizer: 'text-tokenizer', scorer: 'scorer' };
+
+async function checkTarget(out: string, replace: boolean): Promise<void> {
+  const isAbsent = (cause: unknown): boolean => typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === 'ENOENT';
+  const entries = await readdir(out).catch((cause: unknown): string[] | undefined => (isAbsent(cause) ? [] : undefined));
+  if (entries === undefined) throw new TesseraeError('invalid-argument', `${out} is no folder.`, { remedy: 'Choose another --out.' });
+  if (entries.length > 0 && !replace)
+    throw new TesseraeError('invalid-argument', `${out} is not empty.`, { remedy: 'Choose another --out, or allow it to be replaced: --replace.' });
+  if (entries.length > 0 && !entries.includes('model_index.json'))
+    throw new TesseraeError('invalid-argument', `${out} is no model folder, and is not replaced.`, { remedy: 'Choose another --out.' });
+}
+
+/** Puts a finished folder in its place; the one that was there before goes only when the new one stands. */
+async function putInPlace(made: string, out: string): Promise<void> {
+  const before = `${out}.before`;
+  await rm(before, { recursive: true, force: true });
+  const replaced = await rename(out, before).then(
+    () => true,
+    () => false,
+  );
+  try {
+    await rename(made, out);
+  } catch (cause) {
+    if (replaced) await rename(before, out);
+    throw new TesseraeError('file-write-failed', `${out} could not be put in place: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+      remedy: 'Check the folder.',
+      cause,
+    });
+  }
+  await rm(before, { recursive: true, force: true });
+}
+
+/**
+ * Turns a peer's checkpoint, in one file or several or in a folder, into a model folder. Tensors pass one by one, so that
+ * memory is bounded by the largest. Everything is written to `<out>.partial`, which takes its place when it is whole: after
+ * an interruption nothing is in place, and the next run starts cleanly. Nothing found in the files is ever run.
+ *
+ * @throws TesseraeError `file-unsafe`, `file-corrupt`, `file-missing`, `model-incompatible` (no known family, or not exactly
+ * its tensors), `numerical-failure` (a weight that is not finite, or beyond half precision), `file-write-failed`, `invalid-argument`.
+ */
+export async function convertCheckpoint(paths: readonly string[], options: ConvertOptions): Promise<ConversionReport> {
+  const { family, settings, floats, onProgress, replace = false } = options;
+  const out = resolve(options.out);
+  await checkTarget(out, replace);
+  const stopped = new AbortController();
+  const signal = options.signal === undefined ? stopped.signal : AbortSignal.any([options.signal, stopped.signal]);
+  const { files, documents, remarks } = await openPeerFiles(paths, { signal });
+  const planned = planConversion(files, { family, documents, ...(settings === undefined ? {} : { settings }) });
+  const total = planned.reduce((sum, { tensors }) => sum + tensors.reduce((all, { source }) => all + source.byteLength, 0), 0);
+
+  const partial = `${out}.partial`;
+  await rm(partial, { recursive: true, force: true });
+  let done = 0;
+  const write = () =>
+    writeModelParts(
+      partial,
+      Object.fromEntries(
+        planned.map(({ part, family: from, configuration, tensors }) => [
+          part,
+          {
+            folder: partFolders[part],
+            files: { 'config.json': configuration },
+            weights: {
+              metadata: { format: 'pt', convertedFrom: from, sources: files.map(({ name }) => name).join(', ') },
+              tensors: tensors.map((tensor) => {
+                const dtype = writtenType(tensor.source, floats);
+                return {
+                  name: tensor.path,
+                  shape: tensor.shape,
+                  dtype,
+                  async read() {
+                    signal.throwIfAborted();
+                    const bytes = await plannedBytes(tensor, dtype, { signal });
+                    done += tensor.source.byteLength;
+                    onProgress?.({ done, total, tensor: tensor.path });
+                    return bytes;
+                  },
+                };
+              }),
+            },
+          },
+        ]),
+      ),
+    );
+  const hashSources = async () => {
+    const sources: { file: string; bytes: number; sha256: string }[] = [];
+    const all = new Set(files.flatMap(({ path, checkpoint }) => [path, ...checkpoint.tensors.map(({ file }) => file)]));
+    for (const path of all) sources.push({ file: basename(path), bytes: (await stat(path)).size, sha256: await sha256OfFile(path, { signal }) });
+    return sources;
+  };
+  try {
+    const hashing = hashSources();
+    const [sources] = await Promise.all([hashing, write()]).catch(async (cause: unknown) => {
+      stopped.abort(cause);
+      await hashing.catch(() => undefined);
+      throw cause;
+    });
+    const index = await writeModelParts(
+      partial,
+      {},
+      {
+        convertedFrom: planned.map((part) => part.family).join(', '),
+        ...Object.fromEntries(sources.map(({ file, sha256 }) => [`sha256 of ${file}`, sha256])),
+      },
+    );
+    signal.throwIfAborted();
+    const parts = await Promise.all(
+      planned.map(async ({ part, family: from, configuration, tensors, ignored, assumed }): Promise<ConvertedPart> => {
+        const { folder, sha256 } = index.parts[part] ?? { folder: '', sha256: {} };
+        const types = new Set(tensors.map(({ source }) => (writtenType(source, floats) === 'F16' ? 'float16' : 'float32')));
+        return {
+          part,
+          family: from,
+          configuration,
+          ignored,
+          assumed,
+          parameters: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+          tensorsUsed: tensors.length,
+          dtype: [...types].join(' and '),
+          sourceBytes: tensors.reduce((sum, { source, shape }) => sum + sizeOf(shape) * elementBytes[source.dtype], 0),
+          bytes: (await stat(join(partial, folder, 'model.safetensors'))).size,
+          sha256: sha256['model.safetensors'] ?? '',
+        };
+      }),
+    );
+    await putInPlace(partial, out);
+    return { out: options.out, parts, sources, remarks };
+  } catch (cause) {
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    throw cause;
+  }
+}

@@ -1,0 +1,116 @@
+import { formatShape, type Shape, TesseraeError } from '@tesserae/core';
+import type { CheckpointTensor } from './checkpoint.js';
+import { families, familyNamed, recogniseFamily } from './families/families.js';
+import type { Family, PartName, PartReading, PeerFile, ReadingContext, Transform } from './families/family.js';
+
+/** A tensor on its way into a model. */
+export interface PlannedTensor {
+  /** The path of the parameter. */
+  readonly path: string;
+  readonly shape: Shape;
+  readonly source: CheckpointTensor;
+  readonly transform?: Transform;
+}
+
+export interface PlannedPart {
+  readonly part: PartName;
+  readonly family: string;
+  /** The part's `config.json`. */
+  readonly configuration: { readonly kind: string };
+  /** Every weight that the configuration wants, in the order of their paths in the model. */
+  readonly tensors: readonly PlannedTensor[];
+  /** What lies in the files and is not needed, with the reason. */
+  readonly ignored: readonly { readonly name: string; readonly reason: string }[];
+  /** What no file said and was taken for granted, as sentences. */
+  readonly assumed: readonly string[];
+}
+
+export interface PlanOptions extends Partial<ReadingContext> {
+  /** The name of a family, in place of recognising it. */
+  readonly family?: string | undefined;
+}
+
+/** The first few of a list, and how many more there are. */
+function some(items: readonly string[]): string {
+  return items.length <= 4 ? items.join(', ') : `${items.slice(0, 3).join(', ')} and ${items.length - 3} more`;
+}
+
+function shapeThrough(shape: Shape, transform: Transform | undefined): Shape {
+  return transform === undefined ? shape : transform.axes.map((axis) => shape[axis] ?? 0);
+}
+
+/** Counts a part's tensors against what its configuration wants: each is used, known not to be needed, or makes this fail. */
+function accountFor(reading: PartReading, family: Family, files: readonly PeerFile[]): PlannedPart {
+  const { expected, weights, ignorable, part, configuration, assumed } = reading;
+  const names = new Map(Array.from(reading.names).flatMap((name) => (expected.has(name.path) ? [[name.path, name] as const] : [])));
+  const problems: string[] = [];
+  const missing: string[] = [];
+  const tensors: PlannedTensor[] = [];
+  const used = new Set<string>();
+  for (const [path, { shape }] of expected) {
+    const name = names.get(path);
+    const source = name === undefined ? undefined : weights.get(name.peer);
+    if (name === undefined || source === undefined) {
+      missing.push(`'${name?.peer ?? path}'`);
+      continue;
+    }
+    used.add(name.peer);
+    const found = shapeThrough(source.shape, name.transform);
+    if (formatShape(found) !== formatShape(shape)) problems.push(`'${source.name}' has the shape ${formatShape(found)} where the configuration wants ${formatShape(shape)}`);
+    tensors.push({ path, shape, source, ...(name.transform === undefined ? {} : { transform: name.transform }) });
+  }
+  const ignored: { name: string; reason: string }[] = [];
+  const unknown: string[] = [];
+  for (const [name, { name: fullName }] of weights) {
+    if (used.has(name)) continue;
+    const reason = ignorable.find(({ pattern }) => pattern.test(name))?.reason;
+    if (reason === undefined) unknown.push(`'${fullName}'`);
+    else ignored.push({ name: fullName, reason });
+  }
+  if (missing.length > 0) problems.push(`${missing.length} of its ${expected.size} tensors are missing: ${some(missing)}`);
+  if (unknown.length > 0) problems.push(`${unknown.length} tensors are not known: ${some(unknown)}`);
+  if (problems.length > 0) {
+    throw new TesseraeError('model-incompatible', `${files.map(({ name }) => name).join(', ')} is not quite ${family.title}: ${some(problems)}.`, {
+      remedy: 'Use the checkpoint as the program that made it wrote it; --as NAME takes it for another kind.',
+      details: { family: family.name, missing, unknown, problems },
+    });
+  }
+  return { part, family: family.name, configuration, tensors, ignored, assumed };
+}
+
+function refuseUnrecognised({ name, weights }: PeerFile): never {
+  const fitting = families.filter((family) => family.recognises(weights)).map((family) => family.name);
+  throw new TesseraeError(
+    'model-incompatible',
+    fitting.length === 0
+      ? `${name} is of no known kind; it holds ${weights.size === 0 ? 'no tensors' : `${weights.size} tensors: ${some(Array.from(weights.keys(), (key) => `'${key}'`))}`}.`
+      : `${name} may be ${fitting.join(' or ')}.`,
+    { remedy: `Name its kind: --as ${(fitting.length === 0 ? families.map((family) => family.name) : fitting).join(' | ')}.` },
+  );
+}
+
+/**
+ * What a conversion of these files will write, without reading a tensor. Each file's family is recognised by names and
+ * shapes, the configuration read off the tensors and the settings beside them.
+ * @throws TesseraeError `model-incompatible` for files that fit no family, or whose tensors are not exactly those of a model.
+ */
+export function planConversion(files: readonly PeerFile[], options: PlanOptions = {}): readonly PlannedPart[] {
+  const context: ReadingContext = { documents: options.documents ?? new Map(), settings: options.settings ?? {} };
+  const chosen = options.family === undefined ? undefined : familyNamed(options.family);
+  const byFamily = new Map<Family, PeerFile[]>();
+  for (const file of files) {
+    const family = chosen ?? recogniseFamily(file.weights) ?? refuseUnrecognised(file);
+    const others = byFamily.get(family);
+    if (others === undefined) byFamily.set(family, [file]);
+    else others.push(file);
+  }
+  const parts = Array.from(byFamily).flatMap(([family, own]) => family.read(own, context).map((reading) => accountFor(reading, family, own)));
+  for (const { part } of parts) {
+    if (parts.filter((other) => other.part === part).length > 1) {
+      throw new TesseraeError('invalid-argument', `These files hold more than one ${part}: ${files.map(({ name }) => name).join(', ')}.`, {
+        remedy: 'Name the files of one model.',
+      });
+    }
+  }
+  return parts;
+}

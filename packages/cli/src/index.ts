@@ -4,6 +4,7 @@ import { codebookCommand } from './commands/codebook.js';
 import { convertCommand } from './commands/convert.js';
 import { dataScenesCommand } from './commands/data-scenes.js';
 import { evalCommand } from './commands/eval.js';
+import { exportCommand } from './commands/export.js';
 import { generateCommand } from './commands/generate.js';
 import { inspectCommand } from './commands/inspect.js';
 import { reconstructCommand } from './commands/reconstruct.js';
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   reportCommand,
   convertCommand,
   evalCommand,
+  exportCommand,
   inspectCommand,
   backendsCommand,
 ];

@@ -5,6 +5,8 @@ import {
   concat,
   createParameterTree,
   float32Array,
+  type Graph,
+  type Grid,
   maximum,
   minimum,
   multiply,
@@ -88,6 +90,30 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
     default:
       return configuration satisfies never;
   }
+}
+
+/** Codes of pictures as a graph: `pixels` [batch, 3, height, width] in [0, 1] → `codes` int32 [batch, rows, columns]. */
+export function encodingGraph(configuration: ImageTokenizerConfiguration, batch: number, { rows, columns }: Grid): Graph {
+  const { downsampling, codes } = architectureOf(configuration);
+  return trace(`encode ${batch}×${rows}×${columns}`, (scope) => {
+    const pixels = scope.input('pixels', [batch, 3, rows * downsampling, columns * downsampling]);
+    scope.output('codes', codes(createParameterTree(scope, 'constant').root, pixels));
+  });
+}
+
+/** Pictures of codes as a graph: `codes` int32 [batch, rows, columns] → `pixels` [batch, 3, height, width] in [0, 1]. */
+export function decodingGraph(configuration: ImageTokenizerConfiguration, batch: number, { rows, columns }: Grid): Graph {
+  const { pixels } = architectureOf(configuration);
+  return trace(`decode ${batch}×${rows}×${columns}`, (scope) => {
+    const codes = scope.input('codes', [batch, rows, columns], 'int32');
+    scope.output('pixels', pixels(createParameterTree(scope, 'constant').root, codes));
+  });
+}
+
+/** The grid of codes of the pictures that a tokenizer was trained on. */
+export function gridOf(configuration: ImageTokenizerConfiguration): Grid {
+  const side = configuration.imageSize / architectureOf(configuration).downsampling;
+  return { rows: side, columns: side };
 }
 
 /** Whether a tokenizer has an encoder; all but detokenizers do. */

@@ -1,7 +1,10 @@
 export {
   architectureOf,
   canEncode,
+  decodingGraph,
+  encodingGraph,
   encodingParameters,
+  gridOf,
   type ImageTokenizerArchitecture,
   type ImageTokenizerConfiguration,
   imageTokenizerParameters,

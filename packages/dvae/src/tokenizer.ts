@@ -1,17 +1,5 @@
-import {
-  type Backend,
-  createParameterTree,
-  float32Array,
-  type Grid,
-  type ImageTokenizer,
-  int32Array,
-  type Picture,
-  type Program,
-  TesseraeError,
-  trace,
-  type WeightSource,
-} from '@tesserae/core';
-import { architectureOf, canEncode, type ImageTokenizerConfiguration } from './architectures.js';
+import { type Backend, float32Array, type Grid, type ImageTokenizer, int32Array, type Picture, type Program, TesseraeError, type WeightSource } from '@tesserae/core';
+import { architectureOf, canEncode, decodingGraph, encodingGraph, gridOf, type ImageTokenizerConfiguration } from './architectures.js';
 import { decodeInTiles, encodeInTiles } from './tiled.js';
 import { cropPicture, repeatAround } from './tiles.js';
 
@@ -65,23 +53,14 @@ function checkPicture({ width, height, data }: Picture, downsampling: number): v
 /** A trained discrete VAE, or one of its relatives, as an image tokenizer: the codes that fit best, without noise. */
 export function createImageTokenizer(options: ImageTokenizerOptions): ImageTokenizer {
   const { configuration, weights, backend, batch: largestBatch = 8, tile = 64 } = options;
-  const { downsampling, reach, ...architecture } = architectureOf(configuration);
+  const { downsampling, reach } = architectureOf(configuration);
   const programs = new Map<string, Promise<Program>>();
 
   const compiled = (direction: 'encode' | 'decode', batch: number, grid: Grid): Promise<Program> => {
     const key = `${direction} ${batch}×${grid.rows}×${grid.columns}`;
     const known = programs.get(key);
     if (known !== undefined) return known;
-    const graph = trace(`dvae ${key}`, (scope) => {
-      const { root } = createParameterTree(scope, 'constant');
-      if (direction === 'encode') {
-        const pixels = scope.input('pixels', [batch, 3, grid.rows * downsampling, grid.columns * downsampling]);
-        scope.output('codes', architecture.codes(root, pixels));
-      } else {
-        const codes = scope.input('codes', [batch, grid.rows, grid.columns], 'int32');
-        scope.output('pixels', architecture.pixels(root, codes));
-      }
-    });
+    const graph = (direction === 'encode' ? encodingGraph : decodingGraph)(configuration, batch, grid);
     const made = backend.compile(graph, { weights });
     programs.set(key, made);
     // A failed compilation must not be remembered.
@@ -147,7 +126,7 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
     specificationVersion: 'v1',
     codebookSize: configuration.codebookSize,
     downsampling,
-    grid: { rows: configuration.imageSize / downsampling, columns: configuration.imageSize / downsampling },
+    grid: gridOf(configuration),
 
     async encode(pictures, { signal } = {}) {
       if (!canEncode(configuration)) {

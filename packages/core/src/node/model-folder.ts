@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { WeightSource } from '../backend/index.js';
 import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
-import { type EncodeSafetensorsOptions, encodeSafetensors, layOutSafetensors, type ModelIndex, type ModelPart, parseModelIndex, type SafetensorsTensor } from '../weights/index.js';
+import { type EncodeSafetensorsOptions, encodeSafetensors, type ModelIndex, type ModelPart, parseModelIndex } from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
-import { fileExists, missingFile, openSafetensorsFile } from './safetensors-file.js';
+import { fileExists, missingFile, openSafetensorsFile, type StreamedTensor, streamSafetensors } from './safetensors-file.js';
 
 const indexName = 'model_index.json';
 
@@ -42,11 +42,6 @@ export async function readJsonFile(path: string): Promise<unknown> {
   }
 }
 
-/** A tensor whose bytes, row-major and little-endian, are asked for when its turn to be written comes. */
-export interface StreamedTensor extends SafetensorsTensor {
-  read(): Promise<Uint8Array>;
-}
-
 type WeightsContent = ({ readonly arrays: ReadonlyMap<string, HostArray> } & EncodeSafetensorsOptions) | { readonly tensors: readonly StreamedTensor[] };
 
 /** A part to be written: a configuration, weights, or any other JSON files. */
@@ -54,24 +49,6 @@ export interface ModelPartContent {
   readonly folder: string;
   readonly files: Readonly<Record<string, unknown>>;
   readonly weights?: WeightsContent & { readonly metadata?: Readonly<Record<string, string>> };
-}
-
-/** The bytes of a safetensors file, each tensor read while the one before it is written: two of them are in memory at most. */
-async function* streamSafetensors(tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}): AsyncIterable<Uint8Array> {
-  const { head, ordered } = layOutSafetensors(tensors, metadata);
-  const begin = (index: number): Promise<Uint8Array> | undefined => {
-    const reading = ordered[index]?.read();
-    // Looked at when its turn comes, which it does not if writing fails before.
-    reading?.catch(() => undefined);
-    return reading;
-  };
-  let reading = begin(0);
-  yield head;
-  for (let index = 0; reading !== undefined; index += 1) {
-    const bytes: Uint8Array = await reading;
-    reading = begin(index + 1);
-    yield bytes;
-  }
 }
 
 async function* hashing(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, hash: Hash): AsyncIterable<Uint8Array> {

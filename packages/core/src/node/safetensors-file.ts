@@ -2,7 +2,16 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { WeightSource } from '../backend/index.js';
 import { isTesseraeError, TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
-import { decodeSafetensor, encodeSafetensors, parseSafetensorsHeader, type SafetensorsHeader, safetensorsHeaderLength, safetensorsTypes } from '../weights/index.js';
+import {
+  decodeSafetensor,
+  encodeSafetensors,
+  layOutSafetensors,
+  parseSafetensorsHeader,
+  type SafetensorsHeader,
+  type SafetensorsTensor,
+  safetensorsHeaderLength,
+  safetensorsTypes,
+} from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
 
 /** Tells a missing file from other trouble. */
@@ -84,6 +93,34 @@ export async function readSafetensorsFile(path: string): Promise<{ readonly arra
 /** Writes arrays atomically. */
 export function writeSafetensorsFile(path: string, arrays: ReadonlyMap<string, HostArray>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
   return writeFileAtomically(path, encodeSafetensors(arrays, metadata));
+}
+
+/** A tensor whose bytes, row-major and little-endian, are asked for when its turn to be written comes. */
+export interface StreamedTensor extends SafetensorsTensor {
+  read(): Promise<Uint8Array>;
+}
+
+/** The bytes of a safetensors file, each tensor read while the one before it is written: two of them are in memory at most. */
+export async function* streamSafetensors(tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}): AsyncIterable<Uint8Array> {
+  const { head, ordered } = layOutSafetensors(tensors, metadata);
+  const begin = (index: number): Promise<Uint8Array> | undefined => {
+    const reading = ordered[index]?.read();
+    // Looked at when its turn comes, which it does not if writing fails before.
+    reading?.catch(() => undefined);
+    return reading;
+  };
+  let reading = begin(0);
+  yield head;
+  for (let index = 0; reading !== undefined; index += 1) {
+    const bytes: Uint8Array = await reading;
+    reading = begin(index + 1);
+    yield bytes;
+  }
+}
+
+/** Writes tensors atomically, one by one, without holding them all. */
+export function writeSafetensorsStream(path: string, tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+  return writeFileAtomically(path, streamSafetensors(tensors, metadata));
 }
 
 /** Whether there is such a file. */

@@ -11,7 +11,6 @@ export {
 } from './checkpoint.js';
 export type { Crc32 } from './crc32.js';
 export { type ElementType, elementBytes } from './element-type.js';
-export { dallePytorchVaeNames } from './families/dalle-pytorch-vae.js';
 export { exportNames } from './families/export-names.js';
 export { families, familyNamed, recogniseFamily } from './families/families.js';
 export type { Family, Ignorable, PartName, PartReading, PeerFile, ReadingContext, Transform, WeightName } from './families/family.js';

@@ -226,7 +226,8 @@ function openEntry(source: ByteSource, entry: DirectoryEntry, limit: number, crc
   /** Header and content in one read, if nothing but an extra field can lie between them: half the reads of a checkpoint. */
   const readStored = async (options: ReadOptions) => {
     const together = limit - entry.headerOffset;
-    if (located !== undefined || together > headerLength + unsetWord + size) return source.read(await locate(options), size, options);
+    // A large one alone: its bytes then start where numbers may, and need not be copied.
+    if (located !== undefined || size > pieceBytes || together > headerLength + unsetWord + size) return source.read(await locate(options), size, options);
     const bytes = await source.read(entry.headerOffset, together, options);
     located = locateContent(source.name, entry, bytes.subarray(0, headerLength), limit);
     const start = located - entry.headerOffset;

@@ -16,7 +16,7 @@ import {
   type StridedDvaeObjective,
   stridedLoss,
 } from '@tesserae/dvae';
-import { dallePytorchVaeNames, readArray } from '@tesserae/importers';
+import { readArray } from '@tesserae/importers';
 import { openCheckpointFile } from '@tesserae/importers/node';
 import { runCommand } from './run-command.js';
 
@@ -287,10 +287,9 @@ async function gradientErrorOf(configuration: StridedDvaeConfiguration, weights:
       scope.output(`gradient ${paths[index]}`, gradient);
     });
   });
-  const peerNames = new Map(Array.from(dallePytorchVaeNames(configuration), ({ peer, path }) => [path, peer] as const));
   let largest = 0;
   for (const path of paths) {
-    const expected = await recording(join(recorded, 'grads'), peerNames.get(path) ?? path);
+    const expected = await recording(join(recorded, 'grads'), path);
     largest = Math.max(largest, largestDifference(results[`gradient ${path}`]?.data ?? [], expected.data));
   }
   return paths.length === weights.types.size ? largest : Number.POSITIVE_INFINITY;

@@ -1,12 +1,13 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { sizeOf, TesseraeError } from '@tesserae/core';
-import { sha256OfFile, writeModelParts } from '@tesserae/core/node';
+import { writeModelParts } from '@tesserae/core/node';
 import type { ReadOptions } from '../byte-source.js';
 import { elementBytes } from '../element-type.js';
 import type { PartName } from '../families/family.js';
 import { type PlannedPart, planConversion } from '../plan-conversion.js';
 import { type FloatType, plannedBytes, writtenType } from '../tensor-bytes.js';
+import { hashInBackground } from './hash-in-background.js';
 import { openPeerFiles } from './peer-files.js';
 
 export interface ConvertOptions extends ReadOptions {
@@ -130,7 +131,10 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
   const hashSources = async () => {
     const sources: { file: string; bytes: number; sha256: string }[] = [];
     const all = new Set(files.flatMap(({ path, checkpoint }) => [path, ...checkpoint.tensors.map(({ file }) => file)]));
-    for (const path of all) sources.push({ file: basename(path), bytes: (await stat(path)).size, sha256: await sha256OfFile(path, { signal }) });
+    for (const path of all) {
+      const { size: bytes } = await stat(path);
+      sources.push({ file: basename(path), bytes, sha256: await hashInBackground(path, bytes, { signal }) });
+    }
     return sources;
   };
   try {

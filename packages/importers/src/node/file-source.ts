@@ -39,7 +39,8 @@ export async function fileSource(path: string): Promise<ByteSource> {
       signal?.throwIfAborted();
       checkRange({ name: path, size }, offset, length);
       return withFile(path, async (descriptor) => {
-        const bytes = new Uint8Array(length);
+        // Not zeroed first: every byte is read into, or the read fails. Not pooled: its buffer is its own.
+        const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
         for (let done = 0; done < length; ) {
           const { bytesRead } = await readAsync(descriptor, bytes, done, Math.min(length - done, mostAtOnce), offset + done).catch((cause: unknown) => missingFile(path, cause));
           if (bytesRead === 0) return refuseDamaged(path, `it became shorter while it was read: it ends at byte ${offset + done}`);

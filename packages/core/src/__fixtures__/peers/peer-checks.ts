@@ -1,5 +1,4 @@
-import { type Backend, createParameterTree, gradients, type HostArray, type ParameterScope, type TraceScope, trace, type Tensor, weightsFromArrays, weightsFromSafetensors } from '../../index.js';
-import { readFileSync } from 'node:fs';
+import { type Backend, createParameterTree, gradients, type HostArray, type ParameterScope, type TraceScope, trace, type Tensor, weightsFromArrays } from '../../index.js';
 
 /** The largest |a − b|; infinite where the lengths differ or a number is none. */
 export function largestDifference(a: ArrayLike<number> | undefined, b: ArrayLike<number>): number {
@@ -63,15 +62,4 @@ export async function lossGradients(
     program.dispose();
     await backend.dispose();
   }
-}
-
-/** All tensors of a safetensors file, under the paths that `pathOf` gives their names; those it gives none are left out. */
-export async function readWeights(file: URL, pathOf: (name: string) => string | undefined): Promise<Map<string, HostArray>> {
-  const source = weightsFromSafetensors(Uint8Array.from(readFileSync(file)));
-  const weights = new Map<string, HostArray>();
-  for (const name of source.types.keys()) {
-    const path = pathOf(name);
-    if (path !== undefined) weights.set(path, await source.read(name));
-  }
-  return weights;
 }

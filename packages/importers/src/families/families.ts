@@ -6,9 +6,10 @@ import { llamagenVq } from './llamagen-vq.js';
 import { minDalleDetokenizer } from './min-dalle-detokenizer.js';
 import { openaiDvae } from './openai-dvae.js';
 import { tamingVqgan } from './taming-vqgan.js';
+import { vqganJax } from './vqgan-jax.js';
 
 /** Every kind of checkpoint that can be converted. */
-export const families: readonly Family[] = [openaiDvae, dallePytorchVae, dallePytorch, tamingVqgan, minDalleDetokenizer, llamagenVq];
+export const families: readonly Family[] = [openaiDvae, dallePytorchVae, dallePytorch, tamingVqgan, minDalleDetokenizer, llamagenVq, vqganJax];
 
 /** @throws TesseraeError `invalid-argument` naming those there are. */
 export function familyNamed(name: string): Family {

@@ -10,6 +10,7 @@ import { dallePytorchVaeNames } from '../families/dalle-pytorch-vae.js';
 import type { WeightName } from '../families/family.js';
 import { openaiDvaeNames } from '../families/openai-dvae.js';
 import { tamingVqganNames } from '../families/taming-vqgan.js';
+import { vqganJaxNames } from '../families/vqgan-jax.js';
 import { type ConvertOptions, convertCheckpoint } from './convert-checkpoint.js';
 
 const strided: StridedDvaeConfiguration = { kind: 'strided-dvae', imageSize: 16, channels: 3, codebookSize: 8, codeWidth: 4, layers: 2, residualBlocks: 1, hidden: 4 };
@@ -137,6 +138,38 @@ describe('a conversion', () => {
     const [second] = (await convert(['b.safetensors'], { out: at('second') })).parts;
     expect(second).toMatchObject({ configuration: vqgan, tensorsUsed: wrapped.size - 1 });
     expect(second?.ignored).toHaveLength(3);
+  });
+
+  it("turns Flax's filters into ours", async () => {
+    const wanted = peerWeights(
+      vqgan,
+      Array.from(vqganJaxNames(vqgan), ({ path }) => ({ peer: path, path })),
+    );
+    const flax = new Map<string, HostArray>();
+    for (const { peer, path, transform } of vqganJaxNames(vqgan)) {
+      const array = wanted.get(path);
+      if (array === undefined) continue;
+      const [outputs = 1, inputs = 1, height = 1, width = 1] = array.shape;
+      // [out, in, height, width] → [height, width, in, out], element by element.
+      const elementAt = (index: number): number => {
+        const [o, i, x, y] = [index % outputs, Math.floor(index / outputs) % inputs, Math.floor(index / outputs / inputs) % width, Math.floor(index / outputs / inputs / width)];
+        return Number(array.data[((o * inputs + i) * height + y) * width + x]);
+      };
+      flax.set(
+        peer,
+        transform === undefined
+          ? array
+          : float32Array(
+              [height, width, inputs, outputs],
+              Float32Array.from({ length: array.data.length }, (_, index) => elementAt(index)),
+            ),
+      );
+    }
+    expect(flax.has('decoder/up_1/block_0/conv1/kernel') && flax.has('encoder/mid/attn_1/norm/scale')).toBe(true);
+    await writeSafetensorsFile(at('flax.safetensors'), flax);
+    const report = await convert(['flax.safetensors']);
+    expect(report.parts).toMatchObject([{ family: 'vqgan-jax', configuration: { ...vqgan, pixelRange: 'zero-to-one' }, tensorsUsed: wanted.size }]);
+    expect((await readSafetensorsFile(join(out(), 'image-tokenizer/model.safetensors'))).arrays).toEqual(wanted);
   });
 
   it('reads the size of pictures from a config.yaml beside the file, and says when it cannot', async () => {

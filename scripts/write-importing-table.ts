@@ -13,7 +13,7 @@ try {
   for (const each of conversionCases) results.push(await measureConversion(each, join(folder, 'model')));
   const [before = '', rest = ''] = readFileSync(page, 'utf8').split(start);
   const [, after = ''] = rest.split(end);
-  writeFileSync(page, `${before}${start}\n${conversionTable(results)}\n${end}${after}`);
+  writeFileSync(page, `${before}${start}\n\n${conversionTable(results)}\n\n${end}${after}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -13,6 +13,12 @@ const interrupt = (): void => {
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 
+// `tesserae inspect … | head` closes its end early; there is nobody left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 // No top-level await: the package is also built for require().
 void main(process.argv.slice(2), {
   commands,

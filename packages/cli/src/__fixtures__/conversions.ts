@@ -329,19 +329,20 @@ const below = (value: number): string => (value === 0 ? '0' : `below 1e${Math.fl
 /** The table of `docs/importing.md`. */
 export function conversionTable(results: readonly ConversionResult[]): string {
   const within = (error: number, allowed: number): string => `${error <= allowed ? '' : '**wrong** '}${below(error)} (${allowed.toExponential(0)})`;
-  return [
-    '| case | `--as` | converts | codes | pictures: largest error (allowed) | gradients: largest error (allowed) |',
-    '| --- | --- | --- | --- | --- | --- |',
-    ...results.map(
-      ({ name, family, converts, wrongCodes, pixelError, gradientError, tolerance }) =>
-        `| ${[
-          name,
-          `\`${family}\``,
-          converts ? 'yes' : '**no**',
-          wrongCodes === undefined ? 'none recorded' : wrongCodes === 0 ? 'identical' : `**${wrongCodes} differ**`,
-          within(pixelError, tolerance.pixels),
-          gradientError === undefined ? 'none recorded' : within(gradientError, tolerance.gradients ?? 0),
-        ].join(' | ')} |`,
-    ),
-  ].join('\n');
+  const rows = [
+    ['case', '`--as`', 'converts', 'codes', 'pictures: largest error (allowed)', 'gradients: largest error (allowed)'],
+    ...results.map(({ name, family, converts, wrongCodes, pixelError, gradientError, tolerance }) => [
+      name,
+      `\`${family}\``,
+      converts ? 'yes' : '**no**',
+      wrongCodes === undefined ? 'none recorded' : wrongCodes === 0 ? 'identical' : `**${wrongCodes} differ**`,
+      within(pixelError, tolerance.pixels),
+      gradientError === undefined ? 'none recorded' : within(gradientError, tolerance.gradients ?? 0),
+    ]),
+  ];
+  // Columns as wide as the formatter of this repository makes them.
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const padded = rows.map((row) => line(row.map((cell, column) => cell.padEnd(widths[column] ?? 0))));
+  return [padded[0], line(widths.map((width) => '-'.repeat(width))), ...padded.slice(1)].join('\n');
 }

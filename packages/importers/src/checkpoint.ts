@@ -21,6 +21,8 @@ export interface CheckpointTensor {
   readonly storage: string;
   /** Row-major, little-endian bytes, whatever the file's layout. @throws TesseraeError `file-corrupt`. */
   read(options?: ReadOptions): Promise<Uint8Array>;
+  /** Part of those bytes, where they lie in the file as they are: large tensors need not be in memory whole. */
+  readonly readRange?: (byteOffset: number, length: number, options?: ReadOptions) => Promise<Uint8Array>;
 }
 
 /** A value of the file that is no tensor. Tables are maps: a key named `__proto__` is a key like any other. */

@@ -26,6 +26,7 @@ export async function openSafetensors(source: ByteSource, options: ReadOptions =
       byteLength,
       storage: name,
       read: (reading) => source.read(byteOffset, byteLength, reading),
+      readRange: (offset, length, reading) => source.read(byteOffset + offset, length, reading),
     })),
   };
 }

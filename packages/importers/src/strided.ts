@@ -25,6 +25,12 @@ export function contiguousStrides(shape: Shape): number[] {
   return strides;
 }
 
+/** Whether elements lie one after another, row-major. */
+export function isContiguous({ shape, strides }: Pick<StridedLayout, 'shape' | 'strides'>): boolean {
+  const rowMajor = contiguousStrides(shape);
+  return shape.every((extent, axis) => extent === 1 || strides[axis] === rowMajor[axis]);
+}
+
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
@@ -96,7 +102,7 @@ export async function readStrided({ shape, strides, offset }: StridedLayout, wid
   const elements = countElements(shape);
   if (elements === 0) return new Uint8Array(0);
   const rowMajor = contiguousStrides(shape);
-  if (shape.every((extent, axis) => extent === 1 || strides[axis] === rowMajor[axis])) return read(offset * width, elements * width);
+  if (isContiguous({ shape, strides })) return read(offset * width, elements * width);
   // Widest stride first: cutting that axis keeps every piece of storage short.
   const axes = shape
     .map((extent, axis): Axis => ({ extent, from: strides[axis] ?? 0, to: rowMajor[axis] ?? 0 }))

@@ -13,13 +13,13 @@ export function writtenType(source: CheckpointTensor, floats: FloatType | undefi
   return source.dtype === 'F16' ? 'F16' : 'F32';
 }
 
-/** Refuses what is not finite by the bits of its exponent, which is ten times as fast as looking at numbers. */
-function checkFinite({ name, file }: CheckpointTensor, bits: Uint32Array | Uint16Array, exponent: number): void {
+/** Refuses what is not finite by the bits of its exponent, which is ten times as fast as looking at numbers. `first` is the number of the first element. */
+function checkBits({ name, file }: CheckpointTensor, bits: Int32Array | Int16Array, exponent: number, first: number): void {
   for (let index = 0; index < bits.length; index += 1) {
     if (((bits[index] ?? 0) & exponent) === exponent) {
-      throw new TesseraeError('numerical-failure', `${file}: the weight '${name}' is not finite (NaN or infinite) at element ${index}.`, {
+      throw new TesseraeError('numerical-failure', `${file}: the weight '${name}' is not finite (NaN or infinite) at element ${first + index}.`, {
         remedy: 'Use a checkpoint from before the training diverged.',
-        details: { name, index },
+        details: { name, index: first + index },
       });
     }
   }
@@ -30,12 +30,16 @@ function aligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
 }
 
+function checkFinite(source: CheckpointTensor, bytes: Uint8Array, type: 'F32' | 'F16', first = 0): void {
+  if (type === 'F32') checkBits(source, new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), 0x7f800000, first);
+  else checkBits(source, new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), 0x7c00, first);
+}
+
 async function castBytes(source: CheckpointTensor, target: 'F32' | 'F16', options: ReadOptions): Promise<Uint8Array> {
   if (source.dtype === target) {
     const width = elementBytes[target];
     const bytes = aligned(await source.read(options), width);
-    if (target === 'F32') checkFinite(source, new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), 0x7f800000);
-    else checkFinite(source, new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), 0x7c00);
+    checkFinite(source, bytes, target);
     return bytes;
   }
   const { dtype, data } = await readWeights(source, options);
@@ -58,4 +62,29 @@ export async function plannedBytes({ source, transform }: PlannedTensor, target:
   const width = elementBytes[target];
   const layout = { shape: transform.axes.map((axis) => source.shape[axis] ?? 0), strides: transform.axes.map((axis) => strides[axis] ?? 0), offset: 0 };
   return readStrided(layout, width, async (offset, length) => bytes.subarray(offset, offset + length));
+}
+
+/** Large enough to keep a disk busy, small enough that allocators give the same memory again. */
+const pieceBytes = 4 << 20;
+
+/** The same piece by piece, the next read while one is written; undefined where a tensor is small or is changed on its way. */
+export function plannedPieces({ source, transform }: PlannedTensor, target: 'F32' | 'F16', options: ReadOptions = {}): (() => AsyncIterable<Uint8Array>) | undefined {
+  const { readRange, byteLength } = source;
+  if (readRange === undefined || transform !== undefined || source.dtype !== target || byteLength <= pieceBytes) return undefined;
+  const width = elementBytes[target];
+  const begin = (offset: number): Promise<Uint8Array> | undefined => {
+    const reading = offset < byteLength ? readRange(offset, Math.min(pieceBytes, byteLength - offset), options) : undefined;
+    // Looked at when its turn comes, which it does not if writing fails before.
+    reading?.catch(() => undefined);
+    return reading;
+  };
+  return async function* pieces() {
+    let reading = begin(0);
+    for (let offset = 0; reading !== undefined; offset += pieceBytes) {
+      const bytes: Uint8Array = aligned(await reading, width);
+      reading = begin(offset + pieceBytes);
+      checkFinite(source, bytes, target, offset / width);
+      yield bytes;
+    }
+  };
 }

@@ -98,23 +98,27 @@ export function writeSafetensorsFile(path: string, arrays: ReadonlyMap<string, H
 /** A tensor whose bytes, row-major and little-endian, are asked for when its turn to be written comes. */
 export interface StreamedTensor extends SafetensorsTensor {
   read(): Promise<Uint8Array>;
+  /** The same in pieces, preferred where there is it: for tensors that need not be in memory whole. */
+  pieces?(): AsyncIterable<Uint8Array>;
 }
 
 /** The bytes of a safetensors file, each tensor read while the one before it is written: two of them are in memory at most. */
 export async function* streamSafetensors(tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}): AsyncIterable<Uint8Array> {
   const { head, ordered } = layOutSafetensors(tensors, metadata);
   const begin = (index: number): Promise<Uint8Array> | undefined => {
-    const reading = ordered[index]?.read();
+    const tensor = ordered[index];
+    const reading = tensor?.pieces === undefined ? tensor?.read() : undefined;
     // Looked at when its turn comes, which it does not if writing fails before.
     reading?.catch(() => undefined);
     return reading;
   };
   let reading = begin(0);
   yield head;
-  for (let index = 0; reading !== undefined; index += 1) {
-    const bytes: Uint8Array = await reading;
+  for (const [index, { pieces }] of ordered.entries()) {
+    const bytes: Uint8Array | undefined = await reading;
     reading = begin(index + 1);
-    yield bytes;
+    if (bytes !== undefined) yield bytes;
+    else if (pieces !== undefined) yield* pieces();
   }
 }
 

@@ -140,6 +140,29 @@ describe('a conversion', () => {
     expect(second?.ignored).toHaveLength(3);
   });
 
+  it('passes large tensors in pieces, and looks at every one', async () => {
+    const wide: StridedDvaeConfiguration = { ...strided, codebookSize: 600_000 };
+    const weights = peerWeights(wide, dallePytorchVaeNames(wide));
+    await writeSafetensorsFile(at('vae.safetensors'), weights);
+    const shares: number[] = [];
+    await convert(['vae.safetensors'], { ...imageSize, onProgress: ({ done, total }) => shares.push(done / total) });
+    // Three pieces each of two tensors of 9.6 MB, the others whole.
+    expect(shares).toHaveLength(weights.size + 4);
+    expect(shares.at(-1)).toBe(1);
+    const { arrays } = await readSafetensorsFile(join(out(), 'image-tokenizer/model.safetensors'));
+    for (const name of ['codebook.weight', 'encoder.output.weight'] as const) {
+      const original = weights.get(name === 'codebook.weight' ? name : 'encoder.3.weight');
+      const bytes = (array: HostArray | undefined): Uint8Array => new Uint8Array(array?.data.buffer ?? new ArrayBuffer(0));
+      expect(Buffer.compare(bytes(arrays.get(name)), bytes(original))).toBe(0);
+    }
+    const broken = Float32Array.from(weights.get('codebook.weight')?.data ?? []);
+    broken[2_000_000] = Number.NEGATIVE_INFINITY;
+    await writeSafetensorsFile(at('vae.safetensors'), new Map([...weights, ['codebook.weight', float32Array([600_000, 4], broken)] as const]));
+    expect((await failure(convert(['vae.safetensors'], { ...imageSize, out: at('never') }))).message).toContain(
+      "'codebook.weight' is not finite (NaN or infinite) at element 2000000",
+    );
+  });
+
   it("turns Flax's filters into ours", async () => {
     const wanted = peerWeights(
       vqgan,

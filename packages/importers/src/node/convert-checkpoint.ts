@@ -6,7 +6,7 @@ import type { ReadOptions } from '../byte-source.js';
 import { elementBytes } from '../element-type.js';
 import type { PartName } from '../families/family.js';
 import { type PlannedPart, planConversion } from '../plan-conversion.js';
-import { type FloatType, plannedBytes, writtenType } from '../tensor-bytes.js';
+import { type FloatType, plannedBytes, plannedPieces, writtenType } from '../tensor-bytes.js';
 import { hashInBackground } from './hash-in-background.js';
 import { openPeerFiles } from './peer-files.js';
 
@@ -20,7 +20,7 @@ export interface ConvertOptions extends ReadOptions {
   /** Casts all weights. Default: half precision stays, everything else becomes float32. */
   readonly floats?: FloatType | undefined;
   readonly replace?: boolean;
-  /** Called after every tensor. */
+  /** Called after every tensor, and within large ones. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly tensor: string }) => void;
 }
 
@@ -110,6 +110,11 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
               metadata: { format: 'pt', convertedFrom: from, sources: files.map(({ name }) => name).join(', ') },
               tensors: tensors.map((tensor) => {
                 const dtype = writtenType(tensor.source, floats);
+                const pieces = plannedPieces(tensor, dtype, { signal });
+                const count = (bytes: number): void => {
+                  done += bytes;
+                  onProgress?.({ done, total, tensor: tensor.path });
+                };
                 return {
                   name: tensor.path,
                   shape: tensor.shape,
@@ -117,10 +122,19 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
                   async read() {
                     signal.throwIfAborted();
                     const bytes = await plannedBytes(tensor, dtype, { signal });
-                    done += tensor.source.byteLength;
-                    onProgress?.({ done, total, tensor: tensor.path });
+                    count(tensor.source.byteLength);
                     return bytes;
                   },
+                  ...(pieces === undefined
+                    ? {}
+                    : {
+                        async *pieces() {
+                          for await (const piece of pieces()) {
+                            count(piece.length);
+                            yield piece;
+                          }
+                        },
+                      }),
                 };
               }),
             },

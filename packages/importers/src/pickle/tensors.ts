@@ -1,9 +1,9 @@
 import { formatShape } from '@tesserae/core';
-import type { ByteSource } from '../byte-source.js';
+import type { ByteSource, ReadOptions } from '../byte-source.js';
 import type { CheckpointTensor } from '../checkpoint.js';
 import { elementBytes, swapBytes } from '../element-type.js';
 import { refuseDamaged, refuseUnsupported } from '../refusal.js';
-import { checkLayout, contiguousStrides, countElements, type ReadRange, readStrided, type StridedLayout } from '../strided.js';
+import { checkLayout, contiguousStrides, countElements, isContiguous, type ReadRange, readStrided, type StridedLayout } from '../strided.js';
 import { type FoundTensor, findTensors } from './find-tensors.js';
 import { type ArrayRecord, isKind, type PickleValue, type StorageReference, type TensorRecord } from './values.js';
 
@@ -67,6 +67,9 @@ function tensorFromStorage(path: readonly string[], record: TensorRecord, file: 
       const read: ReadRange = (offset, length) => bytes.read(offset, length, options);
       return littleEndian(await readStrided(layout, width, read), width, storages.isBigEndian);
     },
+    ...(isContiguous(layout) && !storages.isBigEndian
+      ? { readRange: (offset: number, length: number, options: ReadOptions = {}) => bytes.read(layout.offset * width + offset, length, options) }
+      : {}),
   };
 }
 

@@ -10,6 +10,8 @@ export {
   type LossContext,
   type LossFunction,
   type LossResult,
+  type RunningSpec,
+  type RunningValue,
   type TrainingStep,
   trainedParameters,
 } from './training-step.js';

@@ -25,6 +25,8 @@ export const stateNames = {
   mean: (parameter: string): string => `optimizer.mean.${parameter}`,
   variance: (parameter: string): string => `optimizer.variance.${parameter}`,
   average: (parameter: string): string => `ema.${parameter}`,
+  /** What the objective itself keeps (`LossContext.running`). */
+  running: (name: string): string => `running.${name}`,
 } as const;
 
 /** Whether Muon updates a parameter: a matrix under the place the options name. */
@@ -48,17 +50,23 @@ export function globalNorm(gradients: readonly Tensor[]): Tensor {
   return sqrt(rest.reduce((sum, term) => add(sum, term), first));
 }
 
-/** Appends one update of every parameter of the tree to the trace. Gives the gradient norm before clipping. */
-export function updateParameters(
-  scope: TraceScope,
-  tree: ParameterTree,
-  gradientOf: ReadonlyMap<string, Tensor>,
-  step: Tensor,
-  learningRate: Tensor,
-  options: OptimizerOptions,
-): Tensor {
+/** What one update is made of. */
+export interface Update {
+  /** By parameter path. */
+  readonly gradientOf: ReadonlyMap<string, Tensor>;
+  /** `globalNorm` of them. */
+  readonly norm: Tensor;
+  /** int32 scalar. */
+  readonly step: Tensor;
+  /** float32 scalar. */
+  readonly learningRate: Tensor;
+  /** What the objective makes of a parameter after the optimiser (`LossResult.placed`). */
+  readonly placed: Readonly<Record<string, (byOptimizer: Tensor) => Tensor>>;
+}
+
+/** Appends one update of every parameter of the tree to the trace. */
+export function updateParameters(scope: TraceScope, tree: ParameterTree, { gradientOf, norm, step, learningRate, placed }: Update, options: OptimizerOptions): void {
   const { weightDecay = 0, clipNorm, ema } = options;
-  const norm = globalNorm([...gradientOf.values()]);
   const clip = clipNorm === undefined ? undefined : minimum(divide(clipNorm, maximum(norm, 1e-12)), 1);
   const decay = ema === undefined ? undefined : averageDecay(ema, step);
   const adamWChange = adamW(step, learningRate, options);
@@ -78,12 +86,11 @@ export function updateParameters(
         ? muon(gradient, mean, learningRate, options.muon)
         : adamWChange(gradient, mean, moment(stateNames.variance(name)));
     const shrunk = spec.decay && weightDecay > 0 ? multiply(parameter, subtract(1, multiply(learningRate, weightDecay))) : parameter;
-    const updated = subtract(shrunk, change);
+    const updated = (placed[name] ?? ((value: Tensor): Tensor => value))(subtract(shrunk, change));
     scope.assign(name, updated);
     if (decay !== undefined) {
       const average = scope.state(stateNames.average(name), parameter.shape);
       scope.assign(stateNames.average(name), add(multiply(average, decay), multiply(updated, subtract(1, decay))));
     }
   }
-  return norm;
 }

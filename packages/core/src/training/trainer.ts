@@ -2,6 +2,7 @@ import type { Backend, StateStore } from '../backend/backend.js';
 import { TesseraeError } from '../errors/index.js';
 import { leavesOf } from '../graph/index.js';
 import { formatShape, type HostArray, sameShape } from '../tensor/index.js';
+import { firstNonFinite } from './finiteness.js';
 import { stateNames } from './optimizer.js';
 import type { TrainingStep } from './training-step.js';
 
@@ -59,7 +60,8 @@ async function readState(store: StateStore): Promise<Map<string, HostArray>> {
 
 /**
  * Runs updates until `steps` are done, saving as it goes. On abort it saves and rejects with the signal's reason.
- * @throws TesseraeError `numerical-failure` when the loss is not finite; the last checkpoint is left as it was.
+ * @throws TesseraeError `numerical-failure` when the loss or a gradient is not finite, naming the first value that was not; the last
+ * checkpoint is left as it was.
  */
 export async function train(options: TrainOptions): Promise<Map<string, HostArray>> {
   const { backend, step, steps, batch, saveCheckpoint, checkpointEvery = 500, onProgress, evaluate, evaluateEvery = 0, signal } = options;
@@ -89,14 +91,17 @@ export async function train(options: TrainOptions): Promise<Map<string, HostArra
         prepared?.catch(() => undefined);
         const results = await running;
         const metrics = Object.fromEntries(Object.entries(results).map(([name, value]) => [name, value.data[0] ?? Number.NaN]));
-        if (!Number.isFinite(metrics.loss)) {
-          const culprit = await firstNonFinite(store);
+        // Nothing was updated (`createTrainingStep`): the same step can be run again and looked into.
+        const broken = ['loss', 'gradientNorm'].find((name) => !Number.isFinite(metrics[name] ?? Number.NaN));
+        if (broken !== undefined) {
+          await prepared?.catch(() => undefined);
+          const culprit = await firstNonFinite({ backend, graph: step.graph, store, inputs: next, names: step.gradientNames });
           throw new TesseraeError(
             'numerical-failure',
-            `The loss became ${metrics.loss} at update ${done + 1}${culprit === undefined ? '' : `; '${culprit}' is no longer finite`}.`,
+            `The ${broken === 'loss' ? 'loss' : 'gradient'} became ${metrics[broken]} at update ${done + 1}${culprit === undefined ? '' : `; the first value that is no number is ${culprit}`}.`,
             {
-              remedy: `Resume from the checkpoint at update ${savedAt} with a lower learning rate or a smaller clipNorm.`,
-              details: { step: done + 1, ...metrics },
+              remedy: `The checkpoint of update ${savedAt} is as it was. Look at the pictures where an input is named; else begin anew with a lower learning rate or a smaller clipNorm.`,
+              details: { step: done + 1, ...(culprit === undefined ? {} : { culprit }), ...metrics },
             },
           );
         }
@@ -116,12 +121,4 @@ export async function train(options: TrainOptions): Promise<Map<string, HostArra
   } finally {
     store.dispose();
   }
-}
-
-async function firstNonFinite(store: StateStore): Promise<string | undefined> {
-  for (const name of store.types.keys()) {
-    const { data } = await store.read(name);
-    for (const value of data) if (!Number.isFinite(value)) return name;
-  }
-  return undefined;
 }

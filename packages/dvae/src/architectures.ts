@@ -22,17 +22,19 @@ import { type DvaeConfiguration, downsamplingOf, parseDvaeConfiguration } from '
 import { decodeCodes } from './decoder.js';
 import { encodeToCodes } from './encoder.js';
 import { mapPixels, pixelsFromMaps } from './likelihood.js';
+import { latentsOf, latentVectors, nearestCodes, vectorsOf } from './quantizer.js';
 import { dvaeReach, type Reach, stridedReach } from './reach.js';
 import { decodeStrided, embedCodes, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
 import { parseStridedDvaeConfiguration, type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 import { normalisePixels, pixelsFromNormalised } from './strided/loss.js';
+import { decodeVqVae, encodeVqVae } from './vq-vae/autoencoder.js';
+import { parseVqVaeConfiguration, type VqVaeConfiguration, vqVaeQuantizer } from './vq-vae/configuration.js';
 import { parseVqganConfiguration, type VqganConfiguration, vqganDownsampling } from './vqgan/configuration.js';
 import { decodeLatents } from './vqgan/decoder.js';
 import { encodeLatents, vqganPixels } from './vqgan/encoder.js';
-import { latentsOf, latentVectors, nearestCodes, vectorsOf } from './vqgan/quantizer.js';
 
 /** Every kind of image tokenizer of this package, as the part's `config.json` says it. */
-export type ImageTokenizerConfiguration = DvaeConfiguration | StridedDvaeConfiguration | VqganConfiguration;
+export type ImageTokenizerConfiguration = DvaeConfiguration | VqVaeConfiguration | StridedDvaeConfiguration | VqganConfiguration;
 
 /** What a tokenizer needs to know of an architecture: the way from pixels to codes and back. */
 export interface ImageTokenizerArchitecture {
@@ -42,6 +44,8 @@ export interface ImageTokenizerArchitecture {
   readonly reach?: Reach;
   /** Pixels `[batch, 3, height, width]` in [0, 1] → codes int32 `[batch, rows, columns]`, without noise. */
   codes(root: ParameterScope, pixels: Tensor): Tensor;
+  /** Pixels → what is compared with the codebook, `[batch, rows, columns, width]`. Only where the nearest codebook vector is taken. */
+  latents?(root: ParameterScope, pixels: Tensor): Tensor;
   /** Codes int32 `[batch, rows, columns]` → pixels `[batch, 3, height, width]` in [0, 1]. */
   pixels(root: ParameterScope, codes: Tensor): Tensor;
 }
@@ -64,6 +68,17 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
         codes: (root, pixels) => encodeToCodes(root.child('encoder'), mapPixels(pixels), configuration),
         pixels: (root, codes) => pixelsFromMaps(decodeCodes(root.child('decoder'), codes, configuration)),
       };
+    case 'vq-vae': {
+      const quantizer = vqVaeQuantizer(configuration);
+      const latents = (root: ParameterScope, pixels: Tensor): Tensor => encodeVqVae(root, pixels, configuration);
+      return {
+        downsampling: downsamplingOf(configuration),
+        reach: dvaeReach(configuration),
+        latents,
+        codes: (root, pixels) => nearestCodes(root.child('quantizer'), latents(root, pixels), quantizer),
+        pixels: (root, codes) => pixelsFromMaps(decodeVqVae(root, vectorsOf(root.child('quantizer'), codes, quantizer), configuration)),
+      };
+    }
     case 'strided-dvae':
       return {
         downsampling: stridedDownsampling(configuration),
@@ -74,19 +89,20 @@ export function architectureOf(configuration: ImageTokenizerConfiguration): Imag
           return clamp(sliceAxis(pixelsFromNormalised(decoded, root), 1, 0, 3));
         },
       };
-    case 'vqgan':
+    case 'vqgan': {
+      const latents = (root: ParameterScope, pixels: Tensor): Tensor =>
+        latentVectors(root.child('quantizer'), encodeLatents(root.child('encoder'), vqganPixels(pixels, configuration), configuration), configuration);
       return {
         downsampling: vqganDownsampling(configuration),
-        codes: (root, pixels) => {
-          const latents = encodeLatents(root.child('encoder'), vqganPixels(pixels, configuration), configuration);
-          return nearestCodes(root.child('quantizer'), latentVectors(root.child('quantizer'), latents, configuration), configuration);
-        },
+        ...(configuration.quantizer === 'gumbel' ? {} : { latents }),
+        codes: (root, pixels) => nearestCodes(root.child('quantizer'), latents(root, pixels), configuration),
         pixels: (root, codes) => {
           const quantizer = root.child('quantizer');
           const decoded = decodeLatents(root.child('decoder'), latentsOf(quantizer, vectorsOf(quantizer, codes, configuration), configuration), configuration);
           return clamp(configuration.pixelRange === 'zero-to-one' ? decoded : add(multiply(decoded, 0.5), 0.5));
         },
       };
+    }
     default:
       return configuration satisfies never;
   }
@@ -152,13 +168,15 @@ export function parseImageTokenizerConfiguration(source: unknown): ImageTokenize
   switch (fields.kind) {
     case 'dvae':
       return parseDvaeConfiguration(fields);
+    case 'vq-vae':
+      return parseVqVaeConfiguration(fields);
     case 'strided-dvae':
       return parseStridedDvaeConfiguration(fields);
     case 'vqgan':
       return parseVqganConfiguration(fields);
     default:
       throw new TesseraeError('model-incompatible', `This image tokenizer is of the kind ${JSON.stringify(fields.kind)}, which is not known here.`, {
-        remedy: "Its config.json must say the kind 'dvae', 'strided-dvae' or 'vqgan'.",
+        remedy: "Its config.json must say the kind 'dvae', 'vq-vae', 'strided-dvae' or 'vqgan'.",
         details: { kind: fields.kind },
       });
   }

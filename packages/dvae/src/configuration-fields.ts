@@ -1,7 +1,7 @@
 import { TesseraeError } from '@tesserae/core';
 
 /** What is read out of a `config.json`, field by field. Everything here throws TesseraeError `model-incompatible`, naming the field. */
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 function fail(field: string, value: unknown, remedy: string): never {
   throw new TesseraeError('model-incompatible', `The image tokenizer's configuration says ${field}: ${JSON.stringify(value)}.`, { remedy, details: { field, value } });
@@ -25,9 +25,11 @@ export function positiveNumber(source: Fields, field: string): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : fail(field, value, 'Give a number above 0, or leave it out.');
 }
 
-export function truthValue(source: Fields, field: string): boolean {
+/** A switch that is off when it is left out: to be spread into a configuration. */
+export function truth<Name extends string>(source: Fields, field: Name): { readonly [field in Name]?: boolean } {
   const value = source[field];
-  return typeof value === 'boolean' ? value : fail(field, value, 'Give true or false, or leave it out.');
+  if (value === undefined) return {};
+  return typeof value === 'boolean' ? ({ [field]: value } as { readonly [field in Name]?: boolean }) : fail(field, value, 'Give true or false, or leave it out.');
 }
 
 export function choice<const Names extends readonly string[]>(source: Fields, field: string, names: Names): Names[number] {

@@ -1,9 +1,8 @@
 import { TesseraeError } from '@tesserae/core';
-import { positiveNumber, wholeNumber } from './configuration-fields.js';
+import { type Fields, positiveNumber, truth, wholeNumber } from './configuration-fields.js';
 
-/** The shape of a discrete VAE. Plain data, saved as the part's `config.json`. */
-export interface DvaeConfiguration {
-  readonly kind: 'dvae';
+/** The paper's encoder and decoder, whatever lies between them. */
+export interface DvaeShape {
   /** Width and height it is trained at, in pixels; a multiple of the downsampling 2^(groups−1). */
   readonly imageSize: number;
   /** Codes in the codebook (K; 8192 in the paper). */
@@ -22,14 +21,24 @@ export interface DvaeConfiguration {
    * thousands of updates to grow, so short trainings want more.
    */
   readonly residualGain?: number;
+  /**
+   * Convolutions go on at the opposite edge, in training and always: pictures are taken as repeated in all directions. Default
+   * false, as in the paper. For textures; what a plain model makes of edges can also be decoded seamlessly (`DecodeOptions`).
+   */
+  readonly seamless?: boolean;
+}
+
+/** A discrete VAE. Plain data, saved as the part's `config.json`. */
+export interface DvaeConfiguration extends DvaeShape {
+  readonly kind: 'dvae';
 }
 
 /** The published size: 53,786,240 and 43,829,766 parameters. */
 export const paperDvae: DvaeConfiguration = { kind: 'dvae', imageSize: 256, codebookSize: 8192, hidden: 256, groups: 4, blocksPerGroup: 2, decoderInput: 128 };
 
 /** Pixels a code is wide and high. */
-export function downsamplingOf(configuration: DvaeConfiguration): number {
-  return 2 ** (configuration.groups - 1);
+export function downsamplingOf({ groups }: Pick<DvaeShape, 'groups'>): number {
+  return 2 ** (groups - 1);
 }
 
 /** Checks what a `config.json` holds. @throws TesseraeError `model-incompatible`, naming the field. */
@@ -37,9 +46,12 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
   if (typeof source !== 'object' || source === null || (source as { kind?: unknown }).kind !== 'dvae') {
     throw new TesseraeError('model-incompatible', 'This is not the configuration of a discrete VAE.', { remedy: "Its field 'kind' must be 'dvae'." });
   }
-  const fields = source as Readonly<Record<string, unknown>>;
-  const configuration: DvaeConfiguration = {
-    kind: 'dvae',
+  return { kind: 'dvae', ...parseDvaeShape(source as Fields) };
+}
+
+/** The same for what all that have the paper's encoder and decoder share. */
+export function parseDvaeShape(fields: Fields): DvaeShape {
+  const configuration: DvaeShape = {
     imageSize: wholeNumber(fields, 'imageSize', 1),
     codebookSize: wholeNumber(fields, 'codebookSize', 2),
     hidden: wholeNumber(fields, 'hidden', 4),
@@ -47,6 +59,7 @@ export function parseDvaeConfiguration(source: unknown): DvaeConfiguration {
     blocksPerGroup: wholeNumber(fields, 'blocksPerGroup', 1),
     decoderInput: wholeNumber(fields, 'decoderInput', 1),
     ...(fields.residualGain === undefined ? {} : { residualGain: positiveNumber(fields, 'residualGain') }),
+    ...truth(fields, 'seamless'),
   };
   if (configuration.imageSize % downsamplingOf(configuration) !== 0) {
     throw new TesseraeError('model-incompatible', `Pictures of ${configuration.imageSize} pixels do not divide into codes of ${downsamplingOf(configuration)}.`, {

@@ -1,7 +1,8 @@
-import { divide, type LossFunction, reduceMean, sigmoid, sliceAxis, square, subtract } from '@tesserae/core';
+import type { LossFunction } from '@tesserae/core';
 import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
 import { decodeCodes } from './decoder.js';
-import { mapPixels, pixelMargin } from './likelihood.js';
+import { mapPixels } from './likelihood.js';
+import { squaredErrorOfMaps } from './map-reconstruction.js';
 
 /**
  * The decoder alone, on the hard codes of a finished encoder: what it could not learn while the codes were noisy and moving.
@@ -17,8 +18,7 @@ export function decoderRefinementLoss(configuration: DvaeConfiguration, batch: n
     const pixels = scope.input('pixels', [batch, 3, imageSize, imageSize]);
     const codes = scope.input('codes', [batch, grid, grid], 'int32');
     const maps = decodeCodes(parameters.child('decoder'), codes, configuration);
-    // Of the pixels before they are clamped to [0, 1]: a clamped one would have no gradient.
-    const squaredError = reduceMean(square(divide(subtract(sigmoid(sliceAxis(maps, 1, 0, 3)), mapPixels(pixels)), 1 - 2 * pixelMargin)));
+    const squaredError = squaredErrorOfMaps(maps, mapPixels(pixels));
     return { loss: squaredError, metrics: { squaredError } };
   };
 }

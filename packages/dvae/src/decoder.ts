@@ -1,18 +1,17 @@
 import { add, conv2dLayer, gather, type ParameterScope, relu, reshape, type Tensor, transpose, upsampleNearest2d } from '@tesserae/core';
-import type { DvaeConfiguration } from './configuration.js';
-import { residualBlock, residualGain } from './residual-block.js';
+import type { DvaeShape } from './configuration.js';
+import { residualBlock } from './residual-block.js';
 
 /** μ and ln b of the three channels. */
 const outputMaps = 6;
 
 /** What stands behind the codebook `[batch, decoderInput, rows, columns]` → six maps `[batch, 6, height, width]`. */
-export function decodeEmbedded(scope: ParameterScope, embedded: Tensor, configuration: DvaeConfiguration): Tensor {
+export function decodeEmbedded(scope: ParameterScope, embedded: Tensor, configuration: DvaeShape): Tensor {
   const { hidden, groups, blocksPerGroup } = configuration;
-  const gain = residualGain(configuration);
   let features = embedded;
   for (let group = 0; group < groups; group += 1) {
     for (let block = 0; block < blocksPerGroup; block += 1) {
-      features = residualBlock(scope.child(`groups.${group}.blocks.${block}`), features, hidden * 2 ** (groups - 1 - group), [1, 3, 3, 3], gain);
+      features = residualBlock(scope.child(`groups.${group}.blocks.${block}`), features, hidden * 2 ** (groups - 1 - group), [1, 3, 3, 3], configuration);
     }
     if (group < groups - 1) features = upsampleNearest2d(features);
   }
@@ -24,14 +23,14 @@ export function decodeEmbedded(scope: ParameterScope, embedded: Tensor, configur
  * The first 1×1 convolution is the codebook (paper, Appendix A). Paths mirror the encoder's; openai/DALL-E calls them
  * blocks.input, blocks.group_{g+1}.block_{b+1}.{res_path.conv_{i+1}, id_path}, blocks.output.conv.
  */
-export function decodeRelaxed(scope: ParameterScope, relaxed: Tensor, configuration: DvaeConfiguration): Tensor {
+export function decodeRelaxed(scope: ParameterScope, relaxed: Tensor, configuration: DvaeShape): Tensor {
   // Codebook vectors of unit size: exactly one is read where the relaxation is hard, so the fan-in is 1, not K.
   const embedded = conv2dLayer(scope.child('input'), relaxed, { channels: configuration.decoderInput, filterSize: 1, initializer: { kind: 'normal', deviation: 1 } });
   return decodeEmbedded(scope, embedded, configuration);
 }
 
 /** The same from codes: int32 `[batch, rows, columns]`; the 1×1 convolution of a one-hot grid is a look-up of its columns. */
-export function decodeCodes(scope: ParameterScope, codes: Tensor, configuration: DvaeConfiguration): Tensor {
+export function decodeCodes(scope: ParameterScope, codes: Tensor, configuration: DvaeShape): Tensor {
   const { codebookSize, decoderInput } = configuration;
   const input = scope.child('input');
   const weight = input.parameter('weight', [decoderInput, codebookSize, 1, 1], { kind: 'normal', deviation: 1 });

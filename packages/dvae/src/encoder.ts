@@ -1,15 +1,14 @@
 import { add, argMax, conv2dLayer, matMul, maxPool2d, type ParameterScope, relu, reshape, type Tensor, transpose } from '@tesserae/core';
-import type { DvaeConfiguration } from './configuration.js';
-import { residualBlock, residualGain } from './residual-block.js';
+import type { DvaeShape } from './configuration.js';
+import { residualBlock } from './residual-block.js';
 
 /** The encoder up to its last convolution: `[batch, 3, height, width]` → `[batch, hidden·2^(groups−1), height/f, width/f]`. */
-export function encodeFeatures(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
-  const { hidden, groups, blocksPerGroup } = configuration;
-  const gain = residualGain(configuration);
-  let features = conv2dLayer(scope.child('input'), x, { channels: hidden, filterSize: 7 });
+export function encodeFeatures(scope: ParameterScope, x: Tensor, configuration: DvaeShape): Tensor {
+  const { hidden, groups, blocksPerGroup, seamless = false } = configuration;
+  let features = conv2dLayer(scope.child('input'), x, { channels: hidden, filterSize: 7, seamless });
   for (let group = 0; group < groups; group += 1) {
     for (let block = 0; block < blocksPerGroup; block += 1) {
-      features = residualBlock(scope.child(`groups.${group}.blocks.${block}`), features, hidden * 2 ** group, [3, 3, 3, 1], gain);
+      features = residualBlock(scope.child(`groups.${group}.blocks.${block}`), features, hidden * 2 ** group, [3, 3, 3, 1], configuration);
     }
     // Max-pooling gave a better ELB than average pooling (paper, Appendix A).
     if (group < groups - 1) features = maxPool2d(features);
@@ -22,7 +21,7 @@ export function encodeFeatures(scope: ParameterScope, x: Tensor, configuration: 
  * Parameter paths below `scope`, and openai/DALL-E's: `input` (blocks.input), `groups.g.blocks.b.convolutions.i`
  * (blocks.group_{g+1}.block_{b+1}.res_path.conv_{i+1}), `….identity` (….id_path), `output` (blocks.output.conv).
  */
-export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
+export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeShape): Tensor {
   return conv2dLayer(scope.child('output'), relu(encodeFeatures(scope, x, configuration)), { channels: configuration.codebookSize, filterSize: 1 });
 }
 
@@ -30,7 +29,7 @@ export function encode(scope: ParameterScope, x: Tensor, configuration: DvaeConf
  * Pixels → the most likely codes, int32 `[batch, height/f, width/f]`: the argmax of the logits above. The last convolution is done as a product
  * that puts a place's logits side by side: engines find the largest of thousands several times faster there than across as many maps.
  */
-export function encodeToCodes(scope: ParameterScope, x: Tensor, configuration: DvaeConfiguration): Tensor {
+export function encodeToCodes(scope: ParameterScope, x: Tensor, configuration: DvaeShape): Tensor {
   const { codebookSize } = configuration;
   const features = transpose(relu(encodeFeatures(scope, x, configuration)), [0, 2, 3, 1]);
   const channels = features.shape[3] ?? 1;

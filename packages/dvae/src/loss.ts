@@ -6,7 +6,7 @@ import {
   log,
   logSoftmax,
   multiply,
-  oneHot,
+  negate,
   reduceMean,
   reduceSum,
   type Schedule,
@@ -16,7 +16,8 @@ import {
   type Tensor,
   transpose,
 } from '@tesserae/core';
-import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
+import { batchUsage, countCodes } from './batch-usage.js';
+import { type DvaeConfiguration, type DvaeShape, downsamplingOf } from './configuration.js';
 import { decodeCodes, decodeRelaxed } from './decoder.js';
 import { encode } from './encoder.js';
 import { meanKl } from './kl-to-uniform.js';
@@ -49,10 +50,11 @@ export function klToUniform(logits: Tensor): Tensor {
 }
 
 /**
- * The weight of the KL a position for β = 1. The paper divides the whole loss by the number of pixel values; its KL is the
- * sum over positions. So: positions/values = 1/(3 f²), 1/192 for f = 8, at every size.
+ * The weight of the KL a position for β = 1. The paper divides the whole loss by the number of pixel values, 256·256·3; its KL is
+ * the sum over positions, 32·32. So: (H/f)(W/f) / (3 H W) = 1/(3 f²), whatever the size of the pictures: 1/192 for the paper's f = 8,
+ * 1/48 for f = 4.
  */
-export function klScale(configuration: DvaeConfiguration): number {
+export function klScale(configuration: DvaeShape): number {
   return 1 / (3 * downsamplingOf(configuration) ** 2);
 }
 
@@ -67,9 +69,16 @@ function inputPixels(scope: Parameters<LossFunction>[0]['scope'], configuration:
   return scope.input('pixels', [batch, 3, configuration.imageSize, configuration.imageSize]);
 }
 
+/** The evidence lower bound in nats a pixel value, β = 1, whatever β is trained with: larger is better. */
+function evidenceLowerBound(reconstruction: Tensor, kl: Tensor, configuration: DvaeConfiguration): Tensor {
+  return negate(add(reconstruction, multiply(kl, klScale(configuration))));
+}
+
 /**
- * The training objective: −ELB a pixel value, with the relaxation. Inputs of the graph: `pixels` [batch, 3, size, size] in
- * [0, 1] and `noise` [batch, codebook, rows, columns], uniform in (0, 1).
+ * The training objective: −ELB a pixel value with β as scheduled, with the relaxation. Inputs of the graph: `pixels`
+ * [batch, 3, size, size] in [0, 1] and `noise` [batch, codebook, rows, columns], uniform in (0, 1). Metrics, in nats a pixel value:
+ * `reconstruction`, `elb` (both of the relaxation); `kl` in nats a position; `usage`, `temperature`, `klWeight`, `squaredError`;
+ * `usedCodes` and `perplexity` of the batch's hard codes.
  */
 export function dvaeTrainingLoss(configuration: DvaeConfiguration, batch: number, schedules: DvaeSchedules): LossFunction {
   return ({ scope, parameters, step }) => {
@@ -82,22 +91,33 @@ export function dvaeTrainingLoss(configuration: DvaeConfiguration, batch: number
     const reconstruction = negativeLogLikelihood(mapped, maps, schedules.minimumLogScale);
     const kl = klToUniform(logits);
     const klWeight = scheduleTensor(schedules.klWeight, step);
-    const elb = add(reconstruction, multiply(multiply(kl, klWeight), klScale(configuration)));
+    const weighted = add(reconstruction, multiply(multiply(kl, klWeight), klScale(configuration)));
     const { usageWeight = 0 } = schedules;
     const usage = usageDivergence(logits);
     return {
-      loss: usageWeight === 0 ? elb : add(elb, multiply(usage, usageWeight)),
-      metrics: { reconstruction, kl, usage, temperature, klWeight, squaredError: reduceMean(square(subtract(pixelsFromMaps(maps), pixels))) },
+      loss: usageWeight === 0 ? weighted : add(weighted, multiply(usage, usageWeight)),
+      metrics: {
+        reconstruction,
+        kl,
+        elb: evidenceLowerBound(reconstruction, kl, configuration),
+        usage,
+        temperature,
+        klWeight,
+        squaredError: reduceMean(square(subtract(pixelsFromMaps(maps), pixels))),
+        ...batchUsage(argMax(logits, 1), configuration.codebookSize),
+      },
     };
   };
 }
 
 /**
- * What counts in the end: the same with hard codes (argmax, no noise). Besides the metrics it gives `codeCounts`
- * [codebook], from which usage and perplexity follow, and the reconstructed `pictures` [batch, 3, size, size].
+ * What counts in the end: the same with hard codes (argmax, no noise). Besides `kl`, `elb`, `hardLoss` (the loss again) and `squaredError` it
+ * gives `codeCounts` [codebook], from which usage and perplexity follow, and the reconstructed `pictures` [batch, 3, size, size].
+ * With a `temperature` also `relaxedLoss`, what the training sees of the same pictures, from an input `noise` as the training's: its
+ * distance to `hardLoss` is the gap that τ → 1/16 is to close (paper, Appendix A.2).
  */
-export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: number, objective: DvaeObjective = {}): LossFunction {
-  return ({ scope, parameters }) => {
+export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: number, objective: DvaeObjective & { readonly temperature?: Schedule } = {}): LossFunction {
+  return ({ scope, parameters, step }) => {
     const pixels = inputPixels(scope, configuration, batch);
     const mapped = mapPixels(pixels);
     const logits = encode(parameters.child('encoder'), mapped, configuration);
@@ -105,7 +125,22 @@ export function dvaeValidationLoss(configuration: DvaeConfiguration, batch: numb
     const maps = decodeCodes(parameters.child('decoder'), codes, configuration);
     const pictures = pixelsFromMaps(maps);
     const reconstruction = negativeLogLikelihood(mapped, maps, objective.minimumLogScale);
-    const codeCounts = reduceSum(oneHot(codes, configuration.codebookSize), { axes: [0, 1, 2] });
-    return { loss: reconstruction, metrics: { kl: klToUniform(logits), squaredError: reduceMean(square(subtract(pictures, pixels))), codeCounts, pictures } };
+    const { temperature, minimumLogScale } = objective;
+    const relaxed = (): Readonly<Record<string, Tensor>> => {
+      if (temperature === undefined) return {};
+      const softened = relax(logits, scope.input('noise', logits.shape), scheduleTensor(temperature, step));
+      return { relaxedLoss: negativeLogLikelihood(mapped, decodeRelaxed(parameters.child('decoder'), softened, configuration), minimumLogScale) };
+    };
+    const kl = klToUniform(logits);
+    const metrics = {
+      kl,
+      elb: evidenceLowerBound(reconstruction, kl, configuration),
+      ...relaxed(),
+      hardLoss: reconstruction,
+      squaredError: reduceMean(square(subtract(pictures, pixels))),
+      codeCounts: countCodes(codes, configuration.codebookSize),
+      pictures,
+    };
+    return { loss: reconstruction, metrics };
   };
 }

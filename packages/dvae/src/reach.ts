@@ -1,4 +1,4 @@
-import { type DvaeConfiguration, downsamplingOf } from './configuration.js';
+import { type DvaeShape, downsamplingOf } from './configuration.js';
 import { type StridedDvaeConfiguration, stridedDownsampling } from './strided/configuration.js';
 
 /**
@@ -15,7 +15,7 @@ export interface Reach {
 /** Three 3×3 convolutions a block, on both ways (`encoder.ts`, `decoder.ts`). */
 const dvaeBlockReach = 3;
 
-export function dvaeReach(configuration: DvaeConfiguration): Reach {
+export function dvaeReach(configuration: DvaeShape): Reach {
   const { groups, blocksPerGroup } = configuration;
   const group = dvaeBlockReach * blocksPerGroup;
   // The 7×7 convolution, then every group at its own scale.

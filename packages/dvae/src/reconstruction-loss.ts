@@ -1,5 +1,6 @@
-import { type LossFunction, oneHot, reduceMean, reduceSum, square, subtract } from '@tesserae/core';
+import { type LossFunction, reduceMean, square, subtract } from '@tesserae/core';
 import { architectureOf, type ImageTokenizerConfiguration } from './architectures.js';
+import { countCodes } from './batch-usage.js';
 
 /**
  * How pictures come back through hard codes, for any image tokenizer: the mean squared error of pixels in [0, 1] as `loss` and
@@ -13,6 +14,6 @@ export function reconstructionLoss(configuration: ImageTokenizerConfiguration, b
     const codes = architecture.codes(parameters, pixels);
     const pictures = architecture.pixels(parameters, codes);
     const squaredError = reduceMean(square(subtract(pictures, pixels)));
-    return { loss: squaredError, metrics: { squaredError, codeCounts: reduceSum(oneHot(codes, codebookSize), { axes: [0, 1, 2] }), pictures } };
+    return { loss: squaredError, metrics: { squaredError, codeCounts: countCodes(codes, codebookSize), pictures } };
   };
 }

@@ -3,12 +3,12 @@ import { clamp, type ImageTokenizerConfiguration, withAlpha } from './architectu
 import { decodeRelaxed } from './decoder.js';
 import { encode } from './encoder.js';
 import { mapPixels, pixelsFromMaps } from './likelihood.js';
+import { codebookVectors, codeScores, latentsOf, latentVectors } from './quantizer.js';
 import { relax } from './relaxation.js';
 import { decodeStrided, embedRelaxed, encodeStrided, stridedCodebook } from './strided/autoencoder.js';
 import { normalisePixels, pixelsFromNormalised } from './strided/loss.js';
 import { decodeLatents } from './vqgan/decoder.js';
 import { encodeLatents, vqganPixels } from './vqgan/encoder.js';
-import { codebookVectors, codeScores, latentsOf, latentVectors } from './vqgan/quantizer.js';
 
 /**
  * Pixels `[batch, 3, height, width]` in [0, 1] → what the decoder makes of softmax((logits + g)/τ) instead of codes, of the same shape.
@@ -30,6 +30,8 @@ export function relaxedReconstruction(configuration: ImageTokenizerConfiguration
         const vectors = embedRelaxed(stridedCodebook(root.child('codebook'), configuration), relax(logits, noise, temperature));
         return clamp(sliceAxis(pixelsFromNormalised(decodeStrided(root.child('decoder'), vectors, configuration), root), 1, 0, 3));
       };
+    case 'vq-vae':
+      return undefined;
     case 'vqgan':
       if (configuration.quantizer !== 'gumbel') return undefined;
       return (root, pixels, noise, temperature) => {

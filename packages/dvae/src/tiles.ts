@@ -58,3 +58,17 @@ export function repeatAround(codes: Int32Array, { rows, columns }: Grid, reach: 
   });
   return { codes: repeated, grid };
 }
+
+/** The same of a picture: `reach` more pixels on each side. */
+export function repeatPictureAround({ width, height, data }: Picture, reach: number): Picture {
+  const wide = { width: width + 2 * reach, height: height + 2 * reach };
+  const repeated = new Uint8Array(wide.width * wide.height * 3);
+  const wrap = (index: number, length: number): number => (((index - reach) % length) + length) % length;
+  for (let y = 0; y < wide.height; y += 1) {
+    for (let x = 0; x < wide.width; x += 1) {
+      const from = (wrap(y, height) * width + wrap(x, width)) * 3;
+      repeated.set(data.subarray(from, from + 3), (y * wide.width + x) * 3);
+    }
+  }
+  return { ...wide, data: repeated };
+}

@@ -1,7 +1,8 @@
 import { type Backend, float32Array, type Grid, type ImageTokenizer, int32Array, type Picture, type Program, TesseraeError, type WeightSource } from '@tesserae/core';
 import { architectureOf, canEncode, decodingGraph, encodingGraph, gridOf, type ImageTokenizerConfiguration } from './architectures.js';
+import type { Reach } from './reach.js';
 import { decodeInTiles, encodeInTiles } from './tiled.js';
-import { cropPicture, repeatAround } from './tiles.js';
+import { cropCodes, cropPicture, repeatAround, repeatPictureAround } from './tiles.js';
 
 export interface ImageTokenizerOptions {
   readonly configuration: ImageTokenizerConfiguration;
@@ -114,6 +115,15 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
 
   const isLarge = ({ rows, columns }: Grid): boolean => rows > tile || columns > tile;
 
+  /** As it is at the edges of a picture that is repeated: convolutions that wrap around and plain ones on the repeated picture are the same thing. */
+  async function encodeLarge(picture: Picture, { encode: around }: Reach, signal: AbortSignal | undefined): Promise<Int32Array> {
+    const tiles = { tile, reach: around, downsampling, encode: (part: Picture) => encodeWhole([part], signal) };
+    if (configuration.seamless !== true) return encodeInTiles(picture, tiles);
+    const [rows, columns] = [picture.height / downsampling, picture.width / downsampling];
+    const codes = await encodeInTiles(repeatPictureAround(picture, around * downsampling), tiles);
+    return cropCodes(codes, columns + 2 * around, [around, around + rows], [around, around + columns]);
+  }
+
   async function decodeAny(codes: readonly Int32Array[], grid: Grid, signal: AbortSignal | undefined): Promise<Picture[]> {
     if (reach === undefined || !isLarge(grid)) return decodeWhole(codes, grid, signal);
     const pictures: Picture[] = [];
@@ -142,8 +152,7 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
         const end = large === -1 ? pictures.length : large;
         results.push(...(await encodeWhole(pictures.slice(start, end), signal)));
         const picture = pictures[end];
-        if (picture !== undefined && reach !== undefined)
-          results.push(await encodeInTiles(picture, { tile, reach: reach.encode, downsampling, encode: (part) => encodeWhole([part], signal) }));
+        if (picture !== undefined && reach !== undefined) results.push(await encodeLarge(picture, reach, signal));
         start = end + 1;
       }
       return results;
@@ -160,10 +169,11 @@ export function createImageTokenizer(options: ImageTokenizerOptions): ImageToken
             remedy: `Codes are 0 to ${configuration.codebookSize - 1}.`,
           });
       }
-      if (!seamless) return decodeAny(codes, grid, signal);
+      const inherent = configuration.seamless === true;
+      if (inherent ? reach === undefined || !isLarge(grid) : !seamless) return decodeAny(codes, grid, signal);
       if (reach === undefined) {
         throw new TesseraeError('invalid-argument', `A tokenizer of the kind '${configuration.kind}' looks at the whole picture and cannot decode one without seams.`, {
-          remedy: 'Leave seamless out, or use a purely convolutional tokenizer (dvae, strided-dvae).',
+          remedy: 'Leave seamless out, or use a purely convolutional tokenizer (dvae, vq-vae, strided-dvae), or one trained with seamless: true.',
         });
       }
       // Convolutions that wrap around and plain ones on the repeated picture are the same thing, as far as they look.

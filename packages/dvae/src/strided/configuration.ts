@@ -1,5 +1,5 @@
 import { TesseraeError } from '@tesserae/core';
-import { wholeNumber } from '../configuration-fields.js';
+import { truth, wholeNumber } from '../configuration-fields.js';
 
 /**
  * The shape of DALLE-pytorch's `DiscreteVAE`: strided convolutions down, transposed ones up, a codebook of its own between. Plain
@@ -21,6 +21,8 @@ export interface StridedDvaeConfiguration {
   readonly residualBlocks: number;
   /** Channels of every hidden layer (hidden_dim). */
   readonly hidden: number;
+  /** Convolutions go on at the opposite edge (`DvaeShape.seamless`). Default false. */
+  readonly seamless?: boolean;
 }
 
 /** Pixels a code is wide and high. */
@@ -43,6 +45,7 @@ export function parseStridedDvaeConfiguration(source: Readonly<Record<string, un
     layers: wholeNumber(source, 'layers', 1),
     residualBlocks: wholeNumber(source, 'residualBlocks', 0),
     hidden: wholeNumber(source, 'hidden', 1),
+    ...truth(source, 'seamless'),
   };
   const downsampling = stridedDownsampling(configuration);
   if (configuration.imageSize % downsampling !== 0)

@@ -1,6 +1,7 @@
 import {
   absolute,
   add,
+  argMax,
   float32Array,
   type LossFunction,
   less,
@@ -16,6 +17,7 @@ import {
   transpose,
   where,
 } from '@tesserae/core';
+import { batchUsage } from '../batch-usage.js';
 import { klAtPlaces } from '../kl-to-uniform.js';
 import { gumbelNoise, type Relaxation, relaxWith } from '../relaxation.js';
 import { decodeStrided, embedRelaxed, encodeStrided, stridedCodebook } from './autoencoder.js';
@@ -73,7 +75,7 @@ export function stridedLoss(
   configuration: StridedDvaeConfiguration,
   { pixels, gumbel, temperature }: { readonly pixels: Tensor; readonly gumbel: Tensor; readonly temperature: Tensor },
   objective: StridedDvaeObjective = {},
-): { readonly loss: Tensor; readonly reconstruction: Tensor; readonly kl: Tensor; readonly relaxed: Tensor; readonly decoded: Tensor } {
+): { readonly loss: Tensor; readonly reconstruction: Tensor; readonly kl: Tensor; readonly logits: Tensor; readonly relaxed: Tensor; readonly decoded: Tensor } {
   const { klWeight = 0, relaxation = 'soft' } = objective;
   const normal = normalisePixels(pixels, parameters);
   const logits = encodeStrided(parameters.child('encoder'), normal, configuration);
@@ -81,10 +83,13 @@ export function stridedLoss(
   const decoded = decodeStrided(parameters.child('decoder'), embedRelaxed(stridedCodebook(parameters.child('codebook'), configuration), relaxed), configuration);
   const reconstruction = objective.reconstruction === 'smooth-l1' ? smoothL1(normal, decoded) : reduceMean(square(subtract(normal, decoded)));
   const kl = summedKlToUniform(logits);
-  return { loss: klWeight === 0 ? reconstruction : add(reconstruction, multiply(kl, klWeight)), reconstruction, kl, relaxed, decoded };
+  return { loss: klWeight === 0 ? reconstruction : add(reconstruction, multiply(kl, klWeight)), reconstruction, kl, logits, relaxed, decoded };
 }
 
-/** The same for `createTrainingStep`. Inputs of the graph: `pixels` in [0, 1] and `noise`, uniform in (0, 1). */
+/**
+ * The same for `createTrainingStep`. Inputs of the graph: `pixels` in [0, 1] and `noise`, uniform in (0, 1). Metrics: `reconstruction`, `kl`
+ * (summed), `temperature`, `usedCodes` and `perplexity` of the batch's hard codes.
+ */
 export function stridedTrainingLoss(configuration: StridedDvaeConfiguration, batch: number, options: StridedDvaeObjective & { readonly temperature: Schedule }): LossFunction {
   return ({ scope, parameters, step }) => {
     const { imageSize, channels, codebookSize, layers } = configuration;
@@ -92,7 +97,7 @@ export function stridedTrainingLoss(configuration: StridedDvaeConfiguration, bat
     const pixels = scope.input('pixels', [batch, channels, imageSize, imageSize]);
     const noise = scope.input('noise', [batch, codebookSize, side, side]);
     const temperature = scheduleTensor(options.temperature, step);
-    const { loss, reconstruction, kl } = stridedLoss(parameters, configuration, { pixels, gumbel: gumbelNoise(noise), temperature }, options);
-    return { loss, metrics: { reconstruction, kl, temperature } };
+    const { loss, reconstruction, kl, logits } = stridedLoss(parameters, configuration, { pixels, gumbel: gumbelNoise(noise), temperature }, options);
+    return { loss, metrics: { reconstruction, kl, temperature, ...batchUsage(argMax(logits, 1), codebookSize) } };
   };
 }

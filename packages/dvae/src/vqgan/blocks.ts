@@ -13,7 +13,7 @@ export function residualBlock(scope: ParameterScope, x: Tensor, channels: number
   let h = x;
   for (const index of [0, 1]) {
     h = silu(normalise(scope.child(`norms.${index}`), h, configuration));
-    h = conv2dLayer(scope.child(`convolutions.${index}`), h, { channels, filterSize: 3 });
+    h = conv2dLayer(scope.child(`convolutions.${index}`), h, { channels, filterSize: 3, seamless: configuration.seamless === true });
   }
   return add(x.shape[1] === channels ? x : conv2dLayer(scope.child('shortcut'), x, { channels, filterSize: 1 }), h);
 }

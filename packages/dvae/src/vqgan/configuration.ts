@@ -1,13 +1,6 @@
 import { TesseraeError } from '@tesserae/core';
-import { choice, numberList, positiveNumber, truthValue, wholeNumber } from '../configuration-fields.js';
-
-/**
- * How a VQGAN's latents become codes:
- * - `nearest`: the codebook vector at the smallest Euclidean distance (taming's VQModel, minDALL-E, dalle-mini);
- * - `nearest-normalised`: the same between vectors of length 1, which is also what is decoded (LlamaGen);
- * - `gumbel`: the argmax of logits that a 1×1 convolution makes of the latents (taming's GumbelVQ, ru-dalle).
- */
-export type VqganQuantizer = 'nearest' | 'nearest-normalised' | 'gumbel';
+import { choice, numberList, positiveNumber, truth, wholeNumber } from '../configuration-fields.js';
+import type { Quantizer } from '../quantizer.js';
 
 export const vqganPixelRanges = ['minus-one-to-one', 'zero-to-one'] as const;
 export type VqganPixelRange = (typeof vqganPixelRanges)[number];
@@ -31,7 +24,7 @@ export interface VqganConfiguration {
   readonly blocksPerLevel: number;
   /** Levels whose blocks are each followed by attention, counted from the largest pictures (those whose size is in attn_resolutions). */
   readonly attentionLevels: readonly number[];
-  readonly quantizer: VqganQuantizer;
+  readonly quantizer: Quantizer;
   /** There is no encoder: codes become pictures, pictures no codes (min-dalle's detokenizer). */
   readonly decodesOnly?: boolean;
   /** The numbers that black and white are: −1 and 1 (default), or 0 and 1 (dalle-mini, min-dalle). */
@@ -40,6 +33,8 @@ export interface VqganConfiguration {
   readonly normGroups?: number;
   /** ε of the normalisations. Default 1e-6; min-dalle's has 1e-5. */
   readonly normEpsilon?: number;
+  /** Convolutions go on at the opposite edge (`DvaeShape.seamless`). Default false. */
+  readonly seamless?: boolean;
 }
 
 /** Pixels a code is wide and high. */
@@ -60,10 +55,11 @@ export function parseVqganConfiguration(source: Readonly<Record<string, unknown>
     blocksPerLevel: wholeNumber(source, 'blocksPerLevel', 1),
     attentionLevels: numberList(source, 'attentionLevels', 0),
     quantizer: choice(source, 'quantizer', ['nearest', 'nearest-normalised', 'gumbel']),
-    ...(source.decodesOnly === undefined ? {} : { decodesOnly: truthValue(source, 'decodesOnly') }),
+    ...truth(source, 'decodesOnly'),
     ...(source.pixelRange === undefined ? {} : { pixelRange: choice(source, 'pixelRange', vqganPixelRanges) }),
     ...(source.normGroups === undefined ? {} : { normGroups: wholeNumber(source, 'normGroups', 1) }),
     ...(source.normEpsilon === undefined ? {} : { normEpsilon: positiveNumber(source, 'normEpsilon') }),
+    ...truth(source, 'seamless'),
   };
   const { imageSize, hidden, multipliers, attentionLevels, normGroups = defaultNormGroups } = configuration;
   const fail = (problem: string, remedy: string): never => {

@@ -14,8 +14,8 @@ export function vqganPixels(pixels: Tensor, { pixelRange }: Pick<VqganConfigurat
  * block_2), `norm` (norm_out), `output` (conv_out).
  */
 export function encodeLatents(scope: ParameterScope, x: Tensor, configuration: VqganConfiguration): Tensor {
-  const { hidden, multipliers, blocksPerLevel, attentionLevels, latentChannels } = configuration;
-  let h = conv2dLayer(scope.child('input'), x, { channels: hidden, filterSize: 3 });
+  const { hidden, multipliers, blocksPerLevel, attentionLevels, latentChannels, seamless = false } = configuration;
+  let h = conv2dLayer(scope.child('input'), x, { channels: hidden, filterSize: 3, seamless });
   multipliers.forEach((multiplier, level) => {
     const place = scope.child(`levels.${level}`);
     for (let block = 0; block < blocksPerLevel; block += 1) {
@@ -28,9 +28,9 @@ export function encodeLatents(scope: ParameterScope, x: Tensor, configuration: V
         [0, 1],
         [0, 1],
       ] as const;
-      h = conv2dLayer(place.child('downsample'), h, { channels: hidden * multiplier, filterSize: 3, stride: 2, padding });
+      h = conv2dLayer(place.child('downsample'), h, { channels: hidden * multiplier, filterSize: 3, stride: 2, padding, seamless });
     }
   });
   h = silu(normalise(scope.child('norm'), middle(scope.child('middle'), h, configuration), configuration));
-  return conv2dLayer(scope.child('output'), h, { channels: latentChannels, filterSize: 3 });
+  return conv2dLayer(scope.child('output'), h, { channels: latentChannels, filterSize: 3, seamless });
 }

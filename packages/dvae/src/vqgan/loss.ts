@@ -1,28 +1,12 @@
-import {
-  absolute,
-  add,
-  argMax,
-  exp,
-  type LossFunction,
-  log,
-  matMul,
-  multiply,
-  oneHot,
-  reduceMean,
-  reduceSum,
-  type Schedule,
-  scheduleTensor,
-  square,
-  subtract,
-  type Tensor,
-  transpose,
-} from '@tesserae/core';
+import { absolute, add, argMax, type LossFunction, matMul, multiply, reduceMean, type Schedule, scheduleTensor, square, subtract, type Tensor, transpose } from '@tesserae/core';
+import { batchUsage } from '../batch-usage.js';
 import { meanKl } from '../kl-to-uniform.js';
+import { codebookVectors, codeScores, latentsOf, latentVectors, vectorsOf } from '../quantizer.js';
 import { gumbelNoise, type Relaxation, relaxWith } from '../relaxation.js';
+import { keepCodebook, type QuantizerLossOptions, quantizeStraightThrough } from '../straight-through.js';
 import { type VqganConfiguration, vqganDownsampling } from './configuration.js';
 import { decodeLatents } from './decoder.js';
 import { encodeLatents, vqganPixels } from './encoder.js';
-import { codebookVectors, codeScores, latentsOf, latentVectors, type QuantizerLossOptions, quantizeStraightThrough, vectorsOf } from './quantizer.js';
 
 /** How a VQGAN's autoencoder is trained without its discriminator and its perceptual loss. */
 export interface VqganObjective extends QuantizerLossOptions {
@@ -38,11 +22,12 @@ export interface VqganObjective extends QuantizerLossOptions {
 
 /**
  * Reconstruction plus what keeps latents and codebook together. Inputs of the graph: `pixels` [batch, 3, size, size] in [0, 1] and, for
- * `gumbel`, `noise` [batch, codebook, rows, columns], uniform in (0, 1). Metrics: `reconstruction`, `quantization`, `perplexity` of the codes of
- * the batch.
+ * `gumbel`, `noise` [batch, codebook, rows, columns], uniform in (0, 1); with `revivedAfter`, `revival` [codebook], likewise. Metrics:
+ * `reconstruction`, `quantization`, `usedCodes` and `perplexity` of the batch, `revived`.
  */
 export function vqganTrainingLoss(configuration: VqganConfiguration, batch: number, objective: VqganObjective = {}): LossFunction {
-  return ({ scope, parameters, step }) => {
+  return (context) => {
+    const { scope, parameters, step } = context;
     const { imageSize, codebookSize, quantizer } = configuration;
     const { reconstruction: kind = 'absolute', quantizerWeight = 1, temperature = { kind: 'constant', value: 1 }, relaxation = 'straight-through' } = objective;
     const place = parameters.child('quantizer');
@@ -50,8 +35,9 @@ export function vqganTrainingLoss(configuration: VqganConfiguration, batch: numb
     const vectors = latentVectors(place, encodeLatents(parameters.child('encoder'), target, configuration), configuration);
     const scores = codeScores(place, vectors, configuration);
 
+    const codes = argMax(scores, -1);
     const quantize = (): { quantized: Tensor; loss: Tensor } => {
-      if (quantizer !== 'gumbel') return quantizeStraightThrough(vectors, vectorsOf(place, argMax(scores, -1), configuration), objective);
+      if (quantizer !== 'gumbel') return quantizeStraightThrough(vectors, vectorsOf(place, codes, configuration), objective);
       const side = imageSize / vqganDownsampling(configuration);
       const noise = gumbelNoise(scope.input('noise', [batch, codebookSize, side, side]));
       const relaxed = relaxWith(transpose(scores, [0, 3, 1, 2]), noise, scheduleTensor(temperature, step), relaxation);
@@ -61,15 +47,13 @@ export function vqganTrainingLoss(configuration: VqganConfiguration, batch: numb
     const decoded = decodeLatents(parameters.child('decoder'), latentsOf(place, quantized, configuration), configuration);
     const difference = subtract(decoded, target);
     const reconstruction = reduceMean(kind === 'absolute' ? absolute(difference) : square(difference));
+    const { placed, running, metrics } =
+      quantizer === 'gumbel' ? { placed: {}, running: {}, metrics: {} } : keepCodebook(context, place, configuration, { vectors, codes }, objective);
     return {
       loss: add(reconstruction, multiply(quantization, quantizerWeight)),
-      metrics: { reconstruction, quantization, perplexity: batchPerplexity(argMax(scores, -1), codebookSize) },
+      placed,
+      running,
+      metrics: { reconstruction, quantization, ...batchUsage(codes, codebookSize), ...metrics },
     };
   };
-}
-
-/** exp of the entropy of the codes int32 `[batch, rows, columns]` of a batch: how many codes are used alike. */
-function batchPerplexity(codes: Tensor, codebookSize: number): Tensor {
-  const shares = reduceMean(oneHot(codes, codebookSize), { axes: [0, 1, 2] });
-  return exp(multiply(reduceSum(multiply(shares, log(add(shares, 1e-12)))), -1));
 }

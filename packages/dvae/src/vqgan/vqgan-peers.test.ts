@@ -6,11 +6,12 @@ import { allEngines } from '../../../backend-tfjs-gpu/src/__fixtures__/all-engin
 import type { NumpyArray } from '../../../core/src/__fixtures__/peers/npy.js';
 import { computeWith, largestDifference, lossGradients } from '../../../core/src/__fixtures__/peers/peer-checks.js';
 import { autoencoderCases, type RecordedVqgan, recordedDetokenizer, recordedVqgan } from '../__fixtures__/vqgan/recorded-case.js';
+import { codeScores, latentsOf, latentVectors, nearestCodes, vectorsOf } from '../quantizer.js';
+import { quantizeStraightThrough } from '../straight-through.js';
 import { createImageTokenizer, pictureFromPlanes } from '../tokenizer.js';
 import { decodeLatents } from './decoder.js';
 import { encodeLatents, vqganPixels } from './encoder.js';
 import { vqganTrainingLoss } from './loss.js';
-import { codeScores, latentsOf, latentVectors, nearestCodes, quantizeStraightThrough, vectorsOf } from './quantizer.js';
 
 const reference = { open: async () => createReferenceBackend() };
 const floats = ({ shape, data }: NumpyArray): HostArray => float32Array(shape, Float32Array.from(data));

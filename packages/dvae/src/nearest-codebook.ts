@@ -1,8 +1,8 @@
-import { type Backend, createParameterTree, float32Array, type HostArray, type Key, trace, weightsFromArrays } from '@tesserae/core';
-import { clusterRows } from '../cluster-rows.js';
-import { type VqganConfiguration, vqganDownsampling } from './configuration.js';
-import { encodeLatents, vqganPixels } from './encoder.js';
-import { latentVectors } from './quantizer.js';
+import { type Backend, createParameterTree, float32Array, type HostArray, type Key, TesseraeError, trace, weightsFromArrays } from '@tesserae/core';
+import { architectureOf } from './architectures.js';
+import { clusterRows } from './cluster-rows.js';
+import type { VqVaeConfiguration } from './vq-vae/configuration.js';
+import type { VqganConfiguration } from './vqgan/configuration.js';
 
 /** Pictures encoded at once. */
 const batchSize = 16;
@@ -13,20 +13,24 @@ const batchSize = 16;
  * places as codes. Gives all weights with a new `quantizer.codebook.weight`.
  */
 export async function initialiseCodebook(
-  configuration: VqganConfiguration,
+  configuration: VqganConfiguration | VqVaeConfiguration,
   options: { readonly weights: ReadonlyMap<string, HostArray>; readonly pixels: HostArray; readonly backend: Backend; readonly key: Key },
 ): Promise<Map<string, HostArray>> {
   const { weights, pixels, backend, key } = options;
-  const { codebookSize, codeWidth } = configuration;
+  const { latents, downsampling } = architectureOf(configuration);
+  if (latents === undefined)
+    throw new TesseraeError('invalid-argument', 'This tokenizer compares nothing with a codebook: its codes come from logits.', {
+      remedy: "Use the quantizer 'nearest' or 'nearest-normalised'.",
+    });
+  const { codebookSize } = configuration;
   const [count = 0, channels = 3, height = 0, width = 0] = pixels.shape;
   const picture = channels * height * width;
   const graph = trace('latent vectors', (scope) => {
-    const { root } = createParameterTree(scope, 'constant');
-    const latents = encodeLatents(root.child('encoder'), vqganPixels(scope.input('pixels', [batchSize, channels, height, width]), configuration), configuration);
-    scope.output('vectors', latentVectors(root.child('quantizer'), latents, configuration));
+    scope.output('vectors', latents(createParameterTree(scope, 'constant').root, scope.input('pixels', [batchSize, channels, height, width])));
   });
   const program = await backend.compile(graph, { weights: weightsFromArrays(weights) });
-  const perPicture = (height * width * codeWidth) / vqganDownsampling(configuration) ** 2;
+  const codeWidth = weights.get('quantizer.codebook.weight')?.shape[1] ?? 1;
+  const perPicture = (height * width * codeWidth) / downsampling ** 2;
   const all = new Float32Array(count * perPicture);
   try {
     for (let start = 0; start < count; start += batchSize) {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { type CallOptions, TesseraeError } from '@tesserae/core';
+import { type CallOptions, type Picture, TesseraeError } from '@tesserae/core';
 import { loadSharp } from './sharp.js';
 
 /** A picture file and the captions it may go by, possibly none. */
@@ -83,6 +83,8 @@ export async function openFolder(folder: string, { signal }: CallOptions = {}): 
 export interface LoadImagesOptions extends CallOptions {
   /** Pictures become size×size, or this wide and high: resized until they cover it, the centre kept. */
   readonly size: number | { readonly width: number; readonly height: number };
+  /** Gives `originals` too: whole pictures whose short side is at most this, at least that of `size`. */
+  readonly originalsUpTo?: number;
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
@@ -90,6 +92,8 @@ export interface LoadedImages {
   readonly examples: readonly FolderExample[];
   /** RGB bytes `[height, width, 3]` of each example. */
   readonly pixels: readonly Uint8Array[];
+  /** Whole pictures, in the same order; none unless `originalsUpTo` asks for them. */
+  readonly originals: readonly Picture[];
   /** What the folder's listing skipped, and files that are no pictures. */
   readonly skipped: readonly SkippedFile[];
 }
@@ -99,25 +103,32 @@ export interface LoadedImages {
  * @throws TesseraeError `dataset-empty` when none can be read.
  */
 export async function loadImages(folder: PictureFolder, options: LoadImagesOptions): Promise<LoadedImages> {
-  const { size, signal, onProgress } = options;
+  const { size, originalsUpTo, signal, onProgress } = options;
   const { width, height } = typeof size === 'number' ? { width: size, height: size } : size;
   const sharp = await loadSharp();
   const examples: FolderExample[] = [];
   const pixels: Uint8Array[] = [];
+  const originals: Picture[] = [];
   const skipped: SkippedFile[] = [...folder.skipped];
   for (const [index, example] of folder.examples.entries()) {
     signal?.throwIfAborted();
     try {
       // Transparent parts become white; grey and CMYK pictures become RGB; orientation follows the camera's note.
-      const data = await sharp(join(folder.folder, example.file))
-        .rotate()
-        .flatten({ background: '#ffffff' })
-        .toColourspace('srgb')
-        .resize(width, height, { fit: 'cover' })
-        .raw()
-        .toBuffer({ resolveWithObject: true });
-      if (data.info.channels !== 3) throw new Error(`it has ${data.info.channels} channels`);
-      pixels.push(new Uint8Array(data.data));
+      const upright = () => sharp(join(folder.folder, example.file)).rotate().flatten({ background: '#ffffff' }).toColourspace('srgb');
+      const cropped = await upright().resize(width, height, { fit: 'cover' }).raw().toBuffer({ resolveWithObject: true });
+      if (cropped.info.channels !== 3) throw new Error(`it has ${cropped.info.channels} channels`);
+      if (originalsUpTo !== undefined) {
+        const { width: storedWidth = width, height: storedHeight = height, orientation = 1 } = await sharp(join(folder.folder, example.file)).metadata();
+        const [ownWidth, ownHeight] = orientation >= 5 ? [storedHeight, storedWidth] : [storedWidth, storedHeight];
+        const least = Math.min(width, height);
+        const factor = Math.min(originalsUpTo, Math.max(least, Math.min(ownWidth, ownHeight))) / Math.min(ownWidth, ownHeight);
+        const whole = await upright()
+          .resize(Math.max(least, Math.round(ownWidth * factor)), Math.max(least, Math.round(ownHeight * factor)), { fit: 'fill' })
+          .raw()
+          .toBuffer({ resolveWithObject: true });
+        originals.push({ width: whole.info.width, height: whole.info.height, data: new Uint8Array(whole.data) });
+      }
+      pixels.push(new Uint8Array(cropped.data));
       examples.push(example);
     } catch (cause) {
       skipped.push({ file: example.file, reason: cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause) });
@@ -130,5 +141,5 @@ export async function loadImages(folder: PictureFolder, options: LoadImagesOptio
       details: { skipped },
     });
   }
-  return { examples, pixels, skipped };
+  return { examples, pixels, originals, skipped };
 }

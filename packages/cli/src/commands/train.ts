@@ -1,6 +1,7 @@
 import { extname, join } from 'node:path';
 import { TesseraeError } from '@tesserae/core';
 import { openModelFolder, writeFileAtomically } from '@tesserae/core/node';
+import { largestUsefulSide } from '@tesserae/datasets';
 import { type LoadedImages, loadImages, openFolder } from '@tesserae/datasets/node';
 import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
 import { openBackend } from '../backends.js';
@@ -9,8 +10,8 @@ import { loadImageTokenizer, loadTextTokenizer } from '../model.js';
 import { measuredPictures, writeReport } from '../report/write-report.js';
 import type { Output } from '../terminal/output.js';
 import { codedBy, encodePictures } from '../training/coded-pictures.js';
-import { dvaeRelativeRecipe, dvaeRelatives } from '../training/dvae-relative-recipes.js';
-import { imageTokenizerRecipe, priorRecipe, scorerRecipe } from '../training/recipes.js';
+import { dvaeRelativeRecipe, dvaeRelatives, publishedRelativeRecipe } from '../training/dvae-relative-recipes.js';
+import { defaultRate, imageTokenizerRecipe, paperRecipe, priorRecipe, scorerRecipe } from '../training/recipes.js';
 import { trainDvaeRelative } from '../training/train-dvae-relative.js';
 import { trainImageTokenizer } from '../training/train-image-tokenizer.js';
 import { trainPrior } from '../training/train-prior.js';
@@ -18,6 +19,8 @@ import { trainScorer } from '../training/train-scorer.js';
 
 const storedTypes = ['float32', 'float16'] as const;
 const stages = ['both', 'tokenizer', 'prior', 'scorer'] as const;
+const recipes = ['practical', 'paper'] as const;
+const codebookUpdates = ['gradient', 'average'] as const;
 
 export const trainCommand: Command = {
   name: 'train',
@@ -34,15 +37,28 @@ export const trainCommand: Command = {
     hidden: { type: 'string', value: 'N', help: 'channels of its first group (default 32)' },
     blocks: { type: 'string', value: 'N', help: 'residual blocks a group (default 1)' },
     tokenizer: { type: 'string', value: 'NAME', help: `dvae (default), or a relative: ${dvaeRelatives.join(', ')}` },
-    'warm-up-steps': { type: 'string', value: 'N', help: 'updates of the autoencoder its codebook is made from (default 1500)' },
+    recipe: {
+      type: 'string',
+      value: 'NAME',
+      help: 'practical (default), or paper: the published objective and schedules, shortened to --tokenizer-steps; from random weights unless --warm-up-steps says otherwise',
+    },
+    augment: {
+      type: 'boolean',
+      help: "crop, scale and mirror the tokenizer's pictures at random, as the paper does; never the prior's, whose captions may speak of left and right",
+    },
+    seamless: { type: 'boolean', help: 'convolutions go on at the opposite edge: for textures' },
+    'codebook-update': { type: 'string', value: 'NAME', help: 'of vq-vae and vqgan: gradient, or average of the latents (default: average for vq-vae, gradient for vqgan)' },
+    'revive-after': { type: 'string', value: 'N', help: 'of the same: updates without use after which a code is put anew; 0 never (default: 10 to 100 for vq-vae, 0 for vqgan)' },
+    'preview-every': { type: 'string', value: 'N', help: 'updates between two looks at unseen pictures: figures, and a strip of reconstructions (default: four, or every 500)' },
+    'warm-up-steps': { type: 'string', value: 'N', help: 'updates of the autoencoder its codebook is made from (default 1500; 0 with --recipe paper)' },
     'tokenizer-steps': {
       type: 'string',
       value: 'N',
-      help: "updates of the paper's relaxed objective then (default 0: short trainings gain nothing by it); of a relative, all its updates (default 3000)",
+      help: "updates of the paper's relaxed objective then (default 0: short trainings gain nothing by it); with --recipe paper, or of a relative, all its updates (default 3000)",
     },
-    'refinement-steps': { type: 'string', value: 'N', help: 'updates of its decoder alone, once the codes are final (default 1000)' },
+    'refinement-steps': { type: 'string', value: 'N', help: 'updates of its decoder alone, once the codes are final (default 1000; 0 with --recipe paper)' },
     'tokenizer-batch': { type: 'string', value: 'N', help: 'pictures an update (default 16)' },
-    'tokenizer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-4)' },
+    'tokenizer-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-4; with --recipe paper 1e-4, of strided-dvae 1e-3)' },
     width: { type: 'string', value: 'N', help: 'width of the prior (default 256)' },
     layers: { type: 'string', value: 'N', help: 'its layers (default 6)' },
     heads: { type: 'string', value: 'N', help: 'its attention heads (default 8)' },
@@ -81,12 +97,28 @@ export const trainCommand: Command = {
     const wanted = textOption(options, 'tokenizer') ?? 'dvae';
     const relative = dvaeRelatives.find((name) => name === wanted);
     if (relative === undefined && wanted !== 'dvae') throw new UsageError(`--tokenizer ${wanted}: use dvae, ${dvaeRelatives.join(', ')}.`);
+    const recipeName = recipes.find((name) => name === (textOption(options, 'recipe') ?? 'practical'));
+    if (recipeName === undefined) throw new UsageError(`--recipe ${textOption(options, 'recipe')}: use ${recipes.join(' or ')}.`);
+    const isPaper = recipeName === 'paper';
+    const augment = flag(options, 'augment');
+    const codebookUpdate = codebookUpdates.find((name) => name === textOption(options, 'codebook-update'));
+    if (codebookUpdate === undefined && textOption(options, 'codebook-update') !== undefined)
+      throw new UsageError(`--codebook-update ${textOption(options, 'codebook-update')}: use ${codebookUpdates.join(' or ')}.`);
+    const revivedAfter = numberOption(options, 'revive-after', { minimum: 0, integer: true });
+    const takesNearest = relative !== undefined && relative !== 'strided-dvae' && relative !== 'vqgan-gumbel';
+    if (!takesNearest && (codebookUpdate !== undefined || revivedAfter !== undefined))
+      throw new UsageError(`--codebook-update and --revive-after are for tokenizers that take the nearest codebook vector, not for ${wanted}.`);
+    const codebook = {
+      ...(codebookUpdate === undefined ? {} : { codebookUpdate }),
+      ...(revivedAfter === undefined ? {} : { revivedAfter: revivedAfter === 0 ? undefined : revivedAfter }),
+    };
+    const previewEvery = numberOption(options, 'preview-every', { minimum: 1, integer: true });
     const backend = await openBackend(context);
     try {
       output.note(`seed ${seed}, ${backend.description}`);
       const isCoded = extname(folder) === '.safetensors';
       if (isCoded && stage !== 'prior') throw new UsageError(`${folder} holds codes, which only --stage prior can be trained on.`);
-      const images = isCoded ? undefined : await readImages(folder, size, { output, signal });
+      const images = isCoded ? undefined : await readImages(folder, size, { output, signal, ...(augment ? { originalsUpTo: largestUsefulSide(size) } : {}) });
 
       let tokenizerFigures: Readonly<Record<string, number>> | undefined;
       if (images !== undefined && (stage === 'both' || stage === 'tokenizer') && !(resume && stage === 'both' && (await hasPart(out, 'imageTokenizer')))) {
@@ -97,17 +129,29 @@ export const trainCommand: Command = {
           downsampling,
           hidden: whole('hidden', 32, 4),
           blocksPerGroup: whole('blocks', 1),
-          steps: whole('tokenizer-steps', relative === undefined ? 0 : 3000, relative === undefined ? 0 : 1),
-          refinementSteps: whole('refinement-steps', 1000),
-          warmUpSteps: whole('warm-up-steps', 1500),
+          steps: relative === undefined && !isPaper ? whole('tokenizer-steps', 0, 0) : whole('tokenizer-steps', 3000),
+          refinementSteps: isPaper ? whole('refinement-steps', 0, 0) : whole('refinement-steps', 1000),
+          warmUpSteps: isPaper ? whole('warm-up-steps', 0, 0) : whole('warm-up-steps', 1500),
           batch: whole('tokenizer-batch', 16),
-          learningRate: rate('tokenizer-rate', 5e-4),
+          learningRate: rate('tokenizer-rate', !isPaper ? defaultRate : relative === 'strided-dvae' ? 1e-3 : 1e-4),
+          augment,
+          seamless: flag(options, 'seamless'),
         };
-        const common = { pictures: images.pixels, modelFolder: out, floats, backend, resume, output, signal };
+        const common = {
+          pictures: images.pixels,
+          ...(augment ? { originals: images.originals } : {}),
+          ...(previewEvery === undefined ? {} : { previewEvery }),
+          modelFolder: out,
+          floats,
+          backend,
+          resume,
+          output,
+          signal,
+        };
         tokenizerFigures =
           relative === undefined
-            ? await trainImageTokenizer({ ...common, recipe: imageTokenizerRecipe(choices) })
-            : await trainDvaeRelative({ ...common, recipe: dvaeRelativeRecipe(relative, choices) });
+            ? await trainImageTokenizer({ ...common, recipe: (isPaper ? paperRecipe : imageTokenizerRecipe)(choices) })
+            : await trainDvaeRelative({ ...common, recipe: (isPaper ? publishedRelativeRecipe : dvaeRelativeRecipe)(relative, choices, codebook) });
         const shown = images.examples
           .slice(0, measuredPictures)
           .map(({ file }, index) => ({ name: file, picture: { width: size, height: size, data: images.pixels[index] ?? new Uint8Array() } }));
@@ -206,10 +250,16 @@ export const trainCommand: Command = {
   },
 };
 
-async function readImages(folder: string, size: number, { output, signal }: { readonly output: Output; readonly signal: AbortSignal }): Promise<LoadedImages> {
+interface ReadingOptions {
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  readonly originalsUpTo?: number;
+}
+
+async function readImages(folder: string, size: number, { output, signal, ...originals }: ReadingOptions): Promise<LoadedImages> {
   const reading = output.progress('reading pictures', 1, 'pictures');
   const found = await openFolder(folder, { signal });
-  const images = await loadImages(found, { size, signal, onProgress: ({ done, total }) => reading.update(done, `of ${total}`) });
+  const images = await loadImages(found, { size, signal, ...originals, onProgress: ({ done, total }) => reading.update(done, `of ${total}`) });
   reading.end();
   for (const { file, reason } of images.skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
   output.note(`${images.examples.length} pictures${images.skipped.length === 0 ? '' : `, ${images.skipped.length} skipped`}`);

@@ -1,4 +1,4 @@
-import type { Backend, Schedule } from '@tesserae/core';
+import type { Backend, Picture, Schedule } from '@tesserae/core';
 import type { DvaeConfiguration } from '@tesserae/dvae';
 import type { Output } from '../terminal/output.js';
 
@@ -22,16 +22,26 @@ export interface ImageTokenizerRecipe {
   readonly minimumLogScale?: number;
   /** Weight of the codebook's even use. */
   readonly usageWeight?: number;
+  /** AdamW's. Default 0.9, 0.999 and 1e-8. */
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
   readonly weightDecay: number;
-  readonly clipNorm: number;
+  readonly clipNorm?: number;
   readonly ema: number;
+  /** Whether every update crops, scales and mirrors its pictures anew (`augmentPicture`). Default false. */
+  readonly augment?: boolean;
 }
 
 export interface TrainImageTokenizerOptions {
   readonly recipe: ImageTokenizerRecipe;
   /** RGB bytes of pictures of the configuration's size. */
   readonly pictures: readonly Uint8Array[];
+  /** The whole pictures, in the same order; needed where the recipe augments. */
+  readonly originals?: readonly Picture[];
   readonly modelFolder: string;
+  /** Updates between two looks at unseen pictures: their figures, and a strip of originals and reconstructions. Default: four looks, or one every 500. */
+  readonly previewEvery?: number;
   /** How the weights are stored. */
   readonly floats: 'float32' | 'float16';
   readonly backend: Backend;

@@ -1,21 +1,34 @@
-import type { Backend, Graph, Picture, StateStore } from '@tesserae/core';
+import { type Backend, type Graph, type HostArray, type Picture, type StateStore, TesseraeError } from '@tesserae/core';
 import { codebookUsage, pictureFromPlanes } from '@tesserae/dvae';
 import { writeStrip } from '../pictures.js';
-import { pixelBatch } from './pixel-batch.js';
+import { pixelBatch, type TrainingPictures } from './pixel-batch.js';
 
 /** Pictures held back to see how well unseen ones come back. */
 const validationShare = 0.02;
 
 /** The first few pictures, at most a batch of them, for validation; the rest for training, or all where there are few. */
-export function holdBack(pictures: readonly Uint8Array[], batch: number): { readonly validation: readonly Uint8Array[]; readonly training: readonly Uint8Array[] } {
+export function holdBack(
+  pictures: readonly Uint8Array[],
+  batch: number,
+  originals?: readonly Picture[],
+): { readonly validation: readonly Uint8Array[]; readonly training: TrainingPictures } {
+  if (pictures.length === 0) throw new TesseraeError('dataset-empty', 'There are no pictures to train on.', { remedy: 'Give at least one.' });
   const held = Math.max(1, Math.min(batch, Math.floor(pictures.length * validationShare)));
-  return { validation: pictures.slice(0, held), training: pictures.length > held ? pictures.slice(held) : pictures };
+  const from = pictures.length > held ? held : 0;
+  return { validation: pictures.slice(0, held), training: { pixels: pictures.slice(from), ...(originals === undefined ? {} : { originals: originals.slice(from) }) } };
+}
+
+/** Updates between two looks at unseen pictures, where nothing else is asked for. */
+export function defaultPreviewEvery(steps: number): number {
+  return Math.max(1, Math.min(500, Math.floor(steps / 4)));
 }
 
 export interface MeasureOptions {
   readonly backend: Backend;
-  /** Traced for as many pictures; results `loss`, `squaredError`, `codeCounts` and `pictures`. */
+  /** Traced for as many pictures; results `loss`, `squaredError`, `codeCounts` and `pictures`, and scalars that are passed on. */
   readonly evaluation: Graph;
+  /** What it reads beside `pixels`. */
+  readonly inputs?: Readonly<Record<string, HostArray>>;
   readonly store: StateStore;
   /** RGB bytes, size×size. */
   readonly pictures: readonly Uint8Array[];
@@ -24,12 +37,18 @@ export interface MeasureOptions {
   readonly file: string;
 }
 
-/** How unseen pictures come back through hard codes: `validationLoss`, `psnr` in dB, `usedCodes` and `perplexity`. */
+/** What a dVAE's evaluation gives beside: in nats, see `dvaeValidationLoss`. */
+const passedOn = ['kl', 'elb', 'relaxedLoss', 'hardLoss'] as const;
+
+/**
+ * How unseen pictures come back through hard codes: `validationLoss`, `psnr` in dB, `usedCodes` and `perplexity`; of a dVAE also `kl`, `elb`,
+ * `relaxedLoss` and `hardLoss`.
+ */
 export async function measureReconstructions(options: MeasureOptions): Promise<Readonly<Record<string, number>>> {
-  const { backend, evaluation, store, pictures, size, file } = options;
+  const { backend, evaluation, inputs = {}, store, pictures, size, file } = options;
   const program = await backend.compile(evaluation, { state: store });
   try {
-    const results = await program.run({ pixels: pixelBatch(pictures, size, (row) => row, pictures.length) });
+    const results = await program.run({ pixels: pixelBatch(pictures, size, (row) => row, pictures.length), ...inputs });
     const usage = codebookUsage(results.codeCounts?.data ?? []);
     const planes = results.pictures?.data as Float32Array;
     const originals = pictures.slice(0, 8).map((data): Picture => ({ width: size, height: size, data }));
@@ -40,6 +59,7 @@ export async function measureReconstructions(options: MeasureOptions): Promise<R
       psnr: -10 * Math.log10(results.squaredError?.data[0] ?? Number.NaN),
       usedCodes: usage.used,
       perplexity: usage.perplexity,
+      ...Object.fromEntries(passedOn.flatMap((name) => (results[name] === undefined ? [] : [[name, results[name].data[0] ?? Number.NaN]]))),
     };
   } finally {
     program.dispose();

@@ -1,4 +1,4 @@
-import type { DvaeConfiguration } from '@tesserae/dvae';
+import { type DvaeShape, paperDvae } from '@tesserae/dvae';
 import type { PriorConfiguration } from '@tesserae/transformer';
 import type { ImageTokenizerRecipe } from './image-tokenizer-recipe.js';
 import type { PriorRecipe } from './train-prior.js';
@@ -18,10 +18,32 @@ export interface ImageTokenizerChoices {
   readonly batch: number;
   readonly learningRate: number;
   readonly seed: number;
+  /** Pictures are cropped, scaled and mirrored at random (`augmentPicture`). */
+  readonly augment: boolean;
+  /** The model's convolutions wrap around (`DvaeShape.seamless`). */
+  readonly seamless: boolean;
+}
+
+/** The paper's encoder and decoder, as wide and deep as asked for. */
+export function dvaeShape({ size, codebookSize, hidden, downsampling, blocksPerGroup, seamless }: ImageTokenizerChoices): DvaeShape {
+  return {
+    imageSize: size,
+    codebookSize,
+    hidden,
+    groups: Math.log2(downsampling) + 1,
+    blocksPerGroup,
+    decoderInput: 2 * hidden,
+    ...(seamless ? { seamless } : {}),
+  };
+}
+
+/** What every recipe takes over as it is. */
+export function sharedChoices({ steps, batch, seed, augment }: ImageTokenizerChoices) {
+  return { steps, batch, seed, ...(augment ? { augment } : {}) };
 }
 
 /** The paper's 0.999 for its millions of updates; a short training's average must not reach back to its beginning. */
-const averageOver = (steps: number): number => Math.min(0.999, 1 - 10 / Math.max(20, steps));
+export const averageOver = (steps: number): number => Math.min(0.999, 1 - 10 / Math.max(20, steps));
 
 /**
  * The paper's recipe (Appendix A) scaled to a training of `steps` updates instead of three million: temperature and step
@@ -29,32 +51,13 @@ const averageOver = (steps: number): number => Math.min(0.999, 1 - 10 / Math.max
  * natural pictures, whose codes are far from certain; drawings lose their rare codes to it.
  */
 export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageTokenizerRecipe {
-  const { size, codebookSize, hidden, downsampling, blocksPerGroup, steps, warmUpSteps, refinementSteps, batch, learningRate, seed } = choices;
-  const configuration: DvaeConfiguration = {
-    kind: 'dvae',
-    imageSize: size,
-    codebookSize,
-    hidden,
-    groups: Math.log2(downsampling) + 1,
-    blocksPerGroup,
-    decoderInput: 2 * hidden,
-    residualGain: 0.5 / blocksPerGroup,
-  };
+  const { steps, blocksPerGroup, warmUpSteps, refinementSteps, learningRate } = choices;
   return {
-    configuration,
-    steps,
-    batch,
-    seed,
-    warmUp: {
-      steps: warmUpSteps,
-      learningRate: { kind: 'warmup-cosine', peak: 6 * learningRate, warmup: Math.min(30, Math.ceil(warmUpSteps / 10)), final: learningRate / 3, steps: warmUpSteps },
-    },
+    ...sharedChoices(choices),
+    configuration: { kind: 'dvae', ...dvaeShape(choices), residualGain: 0.5 / blocksPerGroup },
+    warmUp: warmUpFor(warmUpSteps, learningRate),
     rateWeight: 1,
-    refinement: {
-      steps: refinementSteps,
-      learningRate: { kind: 'warmup-cosine', peak: 3 * learningRate, warmup: Math.min(30, Math.ceil(refinementSteps / 10)), final: learningRate / 10, steps: refinementSteps },
-      ema: averageOver(refinementSteps),
-    },
+    refinement: refinementFor(refinementSteps, learningRate),
     learningRate: { kind: 'warmup-cosine', peak: learningRate, warmup: Math.min(100, Math.ceil(steps / 10)), final: learningRate / 80, steps },
     temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: Math.ceil(steps * 0.5) },
     klWeight: { kind: 'cosine', from: 0, to: 0.2, steps: Math.ceil(steps * 0.1) },
@@ -62,6 +65,52 @@ export function imageTokenizerRecipe(choices: ImageTokenizerChoices): ImageToken
     usageWeight: 0.02,
     weightDecay: 1e-4,
     clipNorm: 10,
+    ema: averageOver(steps),
+  };
+}
+
+const warmUpFor = (steps: number, learningRate: number): ImageTokenizerRecipe['warmUp'] => ({
+  steps,
+  learningRate: { kind: 'warmup-cosine', peak: 6 * learningRate, warmup: Math.min(30, Math.ceil(steps / 10)), final: learningRate / 3, steps },
+});
+
+const refinementFor = (steps: number, learningRate: number): ImageTokenizerRecipe['refinement'] => ({
+  steps,
+  learningRate: { kind: 'warmup-cosine', peak: 3 * learningRate, warmup: Math.min(30, Math.ceil(steps / 10)), final: learningRate / 10, steps },
+  ema: averageOver(steps),
+});
+
+/** The practical recipe's step size where none is asked for. */
+export const defaultRate = 5e-4;
+
+/** Updates of the published training, and how long its schedules last (paper, Appendix A.2). */
+const published = { steps: 3_000_000, learningRate: 1_200_000, temperature: 150_000, klWeight: 5_000 } as const;
+
+/**
+ * Appendix A of the paper as it is written: no likelihood floor, no push towards even use, gradients not clipped, AdamW (0.9, 0.999, 1e-8)
+ * with decay 1e-4, an average of 0.999 (over fewer updates where there are few). `steps` stand for its 3,000,000: every schedule lasts the
+ * same share of them, so β is at 6.6 after 0.17 %, τ at 1/16 after 5 %, and the step size 1/80 of its beginning after 40 %. The
+ * published step size is 1e-4.
+ *
+ * Warm-up and refinement are not in the paper. Short trainings need the first: from random weights the codebook collapses
+ * (docs/image-tokenizers.md). With it residual blocks are scaled as in the practical recipe, and it has that recipe's step size.
+ */
+export function paperRecipe(choices: ImageTokenizerChoices): ImageTokenizerRecipe {
+  const { steps, blocksPerGroup, warmUpSteps, refinementSteps, learningRate } = choices;
+  const lasting = (updates: number): number => Math.max(1, Math.round((updates / published.steps) * steps));
+  return {
+    ...sharedChoices(choices),
+    configuration: { kind: 'dvae', ...dvaeShape(choices), decoderInput: paperDvae.decoderInput, ...(warmUpSteps === 0 ? {} : { residualGain: 0.5 / blocksPerGroup }) },
+    warmUp: warmUpFor(warmUpSteps, defaultRate),
+    rateWeight: 0,
+    refinement: refinementFor(refinementSteps, learningRate),
+    learningRate: { kind: 'cosine', from: learningRate, to: learningRate / 80, steps: lasting(published.learningRate) },
+    temperature: { kind: 'cosine', from: 1, to: 1 / 16, steps: lasting(published.temperature) },
+    klWeight: { kind: 'cosine', from: 0, to: 6.6, steps: lasting(published.klWeight) },
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 1e-4,
     ema: averageOver(steps),
   };
 }

@@ -40,7 +40,7 @@ export async function refineDecoder(
   const step = createTrainingStep('refine decoder', decoderRefinementLoss(configuration, batch), {
     learningRate: recipe.refinement.learningRate,
     weightDecay: recipe.weightDecay,
-    clipNorm: recipe.clipNorm,
+    ...(recipe.clipNorm === undefined ? {} : { clipNorm: recipe.clipNorm }),
     ema: recipe.refinement.ema,
   });
   const decoder = new Map([...trained].filter(([name]) => step.specs.has(name)));

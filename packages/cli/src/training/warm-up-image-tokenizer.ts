@@ -1,18 +1,18 @@
-import { createTrainingStep, deriveKey, type HostArray, initialTrainingState, keyFromSeed, trainedParameters, uniformInteger } from '@tesserae/core';
+import { createTrainingStep, deriveKey, type HostArray, initialTrainingState, keyFromSeed, trainedParameters } from '@tesserae/core';
 import { dvaeWarmUpLoss } from '@tesserae/dvae';
 import type { TrainImageTokenizerOptions } from './image-tokenizer-recipe.js';
-import { pixelBatch } from './pixel-batch.js';
+import { drawnBatch, type TrainingPictures } from './pixel-batch.js';
 import { runTraining } from './training-run.js';
 
 /** Trains the autoencoder that the first codebook is made from. Has a checkpoint of its own. */
-export async function warmUpImageTokenizer(options: TrainImageTokenizerOptions, pictures: readonly Uint8Array[], folder: string): Promise<ReadonlyMap<string, HostArray>> {
+export async function warmUpImageTokenizer(options: TrainImageTokenizerOptions, pictures: TrainingPictures, folder: string): Promise<ReadonlyMap<string, HostArray>> {
   const { recipe, backend, output, signal } = options;
   const { configuration, batch } = recipe;
   const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer-warm-up');
   const step = createTrainingStep('warm up image tokenizer', dvaeWarmUpLoss(configuration, batch), {
     learningRate: recipe.warmUp.learningRate,
     weightDecay: recipe.weightDecay,
-    clipNorm: recipe.clipNorm,
+    ...(recipe.clipNorm === undefined ? {} : { clipNorm: recipe.clipNorm }),
   });
   const state = await runTraining({
     label: 'autoencoder',
@@ -26,7 +26,7 @@ export async function warmUpImageTokenizer(options: TrainImageTokenizerOptions, 
     shown: ['squaredError'],
     output,
     signal,
-    batch: (at) => ({ pixels: pixelBatch(pictures, configuration.imageSize, (row) => uniformInteger(deriveKey(key, 'pictures', at), pictures.length, row), batch) }),
+    batch: (at) => ({ pixels: drawnBatch(pictures, configuration.imageSize, deriveKey(key, 'pictures', at), batch) }),
   });
   return trainedParameters(step, state);
 }

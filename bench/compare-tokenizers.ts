@@ -68,11 +68,14 @@ function table(results: readonly Result[]): string {
 }
 
 /** Replaces what stands between the marks of the document. */
-async function writeDocument(results: readonly Result[], machine: Machine, pictures: number): Promise<void> {
+async function writeDocument(
+  results: readonly Result[],
+  { machine, pictures, threads }: { readonly machine: Machine; readonly pictures: number; readonly threads: number },
+): Promise<void> {
   const path = join(root, 'docs', 'image-tokenizers.md');
   const text = await readFile(path, 'utf8');
   const [before = '', after = ''] = [text.split('<!-- measured -->')[0], text.split('<!-- /measured -->')[1]];
-  const setting = `${pictures.toLocaleString('en-US')} scenes of 64×64 pixels to train on, ${heldOut} others to measure on, ${results[0]?.updates ?? 0} updates of 16; ${machine.cpu}, ${machine.cores} cores, one thread, Node ${machine.node}, ${machine.engine}. Other work ran on the machine: seconds compare only roughly.`;
+  const setting = `${pictures.toLocaleString('en-US')} scenes of 64×64 pixels to train on, ${heldOut} others to measure on, ${results[0]?.updates ?? 0} updates of 16; ${machine.cpu}, ${machine.cores} cores, ${threads} ${threads === 1 ? 'thread' : 'threads'}, Node ${machine.node}, ${machine.engine}. Other work ran on the machine: seconds compare only roughly.`;
   await writeFileAtomically(path, `${before}<!-- measured -->\n\n${setting}\n\n${table(results)}\n\n<!-- /measured -->${after}`);
 }
 
@@ -124,7 +127,7 @@ async function main(): Promise<void> {
       await writeFileAtomically(file, strip);
     }
     await writeFileAtomically(join(out, 'results.json'), `${JSON.stringify({ machine, results }, null, 2)}\n`);
-    if (values.document) await writeDocument(results, machine, count);
+    if (values.document) await writeDocument(results, { machine, pictures: count, threads });
   } finally {
     await backend.dispose();
   }

@@ -10,7 +10,7 @@ import { drawScene, sampleExample } from '../packages/datasets/src/index.js';
 import { describeMachine, type Machine } from './machine.js';
 import { spreadOf } from './measure.js';
 import { contestants, size } from './tokenizers/contestants.js';
-import { type Measured, measure } from './tokenizers/measure.js';
+import { type Measured, measure, shown } from './tokenizers/measure.js';
 import { trainedWeights } from './tokenizers/train.js';
 
 /**
@@ -104,7 +104,7 @@ async function main(): Promise<void> {
   const machine = describeMachine(backend);
   const [pictures, unseen] = [scenes('train', count), scenes('validation', heldOut)];
   const results: Result[] = [];
-  const originals = unseen.slice(0, 8).map((data) => ({ width: size, height: size, data }));
+  const originals = unseen.slice(0, shown).map((data) => ({ width: size, height: size, data }));
   try {
     for (const contestant of contestants(steps)) {
       if (only !== undefined && !only.includes(contestant.name)) continue;

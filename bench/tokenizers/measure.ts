@@ -53,7 +53,7 @@ export interface Measured {
 }
 
 /** Pictures evaluated at once, and pictures shown. */
-const [together, shown] = [32, 8];
+export const [together, shown] = [32, 6];
 
 interface Averages {
   readonly scalars: Readonly<Record<string, number>>;

@@ -23,7 +23,7 @@ const usage = `npm run compare-tokenizers -- --out FOLDER [--only NAMES] [--step
   --only NAMES     some of ${contestants(10)
     .map(({ name }) => name)
     .join(', ')}
-  --document       writes docs/image-tokenizers.md and docs/pictures/
+  --document       writes docs/image-tokenizers.md and docs/pictures/; npx biome check --write docs lays out the table
 `;
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');

@@ -251,7 +251,7 @@ describe('from own pictures to a picture', () => {
     const byEvidence = scoreOf(await generate());
     expect(await generate('--scorer', 'model')).toMatchObject({ code: 2, stderr: expect.stringContaining('--stage scorer') });
 
-    const small = ['--stage', 'scorer', '--text-length', '12', '--scorer-width', '16', '--scorer-layers', '1', '--scorer-steps', '6', '--scorer-batch', '4', '--heads', '2'];
+    const small = ['--stage', 'scorer', '--text-length', '12', '--scorer-width', '16', '--scorer-layers', '1', '--scorer-steps', '6', '--scorer-batch', '4', '--scorer-heads', '2'];
     const wrongSize = await runCommand(['train', pictures(), '--out', out, '--size', '32', ...small]);
     expect(wrongSize).toMatchObject({ code: 2, stderr: expect.stringContaining('--size 16') });
     const { code, stdout, stderr } = await runCommand(['train', pictures(), '--out', out, '--size', '16', '--json', ...small]);

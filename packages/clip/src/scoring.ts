@@ -1,21 +1,7 @@
-import { type CallOptions, formatShape, type ImageTextScorer, type ParameterSpec, type Program, sameShape, TesseraeError, type WeightSource } from '@tesserae/core';
+import { type CallOptions, type ImageTextScorer, type Program, TesseraeError } from '@tesserae/core';
 
 /** A scorer that holds programs of an engine. */
 export type DisposableScorer = ImageTextScorer & { dispose(): void };
-
-/** @throws TesseraeError `model-incompatible` naming the first weight that is missing or of another shape. */
-export function checkWeights(owner: string, specs: ReadonlyMap<string, ParameterSpec>, weights: WeightSource): void {
-  for (const { name, shape } of specs.values()) {
-    const found = weights.types.get(name);
-    if (found === undefined || !sameShape(found.shape, shape)) {
-      throw new TesseraeError(
-        'model-incompatible',
-        `The ${owner}'s weight '${name}' should be ${formatShape(shape)} but is ${found === undefined ? 'missing' : formatShape(found.shape)}.`,
-        { remedy: 'Use the weights that belong to this configuration.', details: { name } },
-      );
-    }
-  }
-}
 
 export interface Batches {
   /** One number for each item; `compute` gets a program, at most as many items as its batch, and gives a number for each place of the batch. */

@@ -1,6 +1,7 @@
 import {
   type Backend,
   type CallOptions,
+  checkModelWeights,
   createParameterTree,
   crossEntropy,
   type DecodedRow,
@@ -16,7 +17,6 @@ import {
   trace,
   type WeightSource,
 } from '@tesserae/core';
-import { checkWeights } from './check-weights.js';
 import { conditionValues, declareCondition } from './condition.js';
 import { conditionOf } from './condition-choices.js';
 import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
@@ -26,7 +26,7 @@ import { createSession, type DecodeSession, emptyDecodeState } from './decode-se
 import { type Decoding, decodeByRow, decodeByToken, prefill } from './decode-steps.js';
 import { createLeasePool } from './lease-pool.js';
 import { samplingPlan } from './sampling.js';
-import { priorLogits } from './transformer.js';
+import { priorLogits, priorParameters } from './transformer.js';
 
 export interface TransformerPriorOptions {
   readonly config: PriorConfiguration;
@@ -58,7 +58,7 @@ function evidenceGraph(configuration: PriorConfiguration, batch: number): Graph 
  */
 export function createTransformerPrior({ config, weights, backend, maximumBatch = 16 }: TransformerPriorOptions): ImagePrior {
   const configuration = parsePriorConfiguration(config);
-  checkWeights(configuration, weights);
+  checkModelWeights('prior', priorParameters(configuration), weights);
   if (!Number.isInteger(maximumBatch) || maximumBatch < 1) {
     throw new TesseraeError('invalid-argument', `A prior cannot decode ${maximumBatch} candidates together.`, {
       remedy: 'Use a maximumBatch of at least 1.',

@@ -1,6 +1,17 @@
-import { type Backend, createParameterTree, float32Array, int32Array, reduceSum, TesseraeError, type TextTokenizer, trace, type WeightSource } from '@tesserae/core';
+import {
+  type Backend,
+  checkModelWeights,
+  createParameterTree,
+  float32Array,
+  int32Array,
+  reduceSum,
+  TesseraeError,
+  type TextTokenizer,
+  trace,
+  type WeightSource,
+} from '@tesserae/core';
 import { squarePlanes } from '../centred-square.js';
-import { checkWeights, type DisposableScorer, inBatches } from '../scoring.js';
+import { type DisposableScorer, inBatches } from '../scoring.js';
 import { captionerParameters, sentenceEnd } from './captioner.js';
 import { type CaptionerConfiguration, parseCaptionerConfiguration } from './configuration.js';
 import { captionLogProbabilities } from './likelihood.js';
@@ -35,7 +46,7 @@ export function createCaptionScorer(options: CaptionScorerOptions): DisposableSc
       remedy: 'Use the text tokenizer it was trained with.',
     });
   }
-  checkWeights('captioner', captionerParameters(configuration), weights);
+  checkModelWeights('captioner', captionerParameters(configuration), weights);
   const batches = inBatches(maximumBatch, (batch) =>
     backend.compile(
       trace(`caption likelihood ${batch}`, (scope) => {

@@ -1,6 +1,17 @@
-import { type Backend, createParameterTree, float32Array, int32Array, reshape, TesseraeError, type TextTokenizer, trace, type WeightSource } from '@tesserae/core';
+import {
+  type Backend,
+  checkModelWeights,
+  createParameterTree,
+  float32Array,
+  int32Array,
+  reshape,
+  TesseraeError,
+  type TextTokenizer,
+  trace,
+  type WeightSource,
+} from '@tesserae/core';
 import { squarePlanes } from '../centred-square.js';
-import { checkWeights, type DisposableScorer, inBatches } from '../scoring.js';
+import { type DisposableScorer, inBatches } from '../scoring.js';
 import { clipLogits, clipParameters, encodePictures, encodeTexts } from './clip.js';
 import { type ClipConfiguration, parseClipConfiguration } from './configuration.js';
 
@@ -37,7 +48,7 @@ export function createClipScorer(options: ClipScorerOptions): DisposableScorer {
       remedy: 'Use the text tokenizer it was trained with.',
     });
   }
-  checkWeights('CLIP', clipParameters(configuration), weights);
+  checkModelWeights('CLIP', clipParameters(configuration), weights);
   const batches = inBatches(maximumBatch, (batch) =>
     backend.compile(
       trace(`clip ${batch}`, (scope) => {

@@ -1,3 +1,4 @@
+export { checkModelWeights } from './check-model-weights.js';
 export { type ModelIndex, type ModelPart, parseModelIndex } from './model-folder.js';
 export {
   decodeSafetensor,

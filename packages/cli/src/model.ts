@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createCaptionScorer, type DisposableScorer, parseCaptionerConfiguration } from '@tesserae/clip';
+import { createCaptionScorer, createClipScorer, type DisposableScorer, parseCaptionerConfiguration, parseClipConfiguration } from '@tesserae/clip';
 import {
   type Backend,
   createGenerator,
@@ -50,11 +50,29 @@ export async function loadPrior(model: OpenedModel, { backend, maximumBatch = 16
   return createTransformerPrior({ config, weights: await model.openWeights('prior'), backend, maximumBatch });
 }
 
-/** The part `scorer`, if the model has one. */
-async function loadScorer(model: OpenedModel, textTokenizer: TextTokenizer, { backend, maximumBatch = 16 }: LoadOptions): Promise<DisposableScorer | undefined> {
+/** Stands where CLIP's own text tokenizer belongs: no checkpoint of CLIP holds it, and ids of another would score nonsense. */
+const missingClipTokenizer: TextTokenizer = {
+  specificationVersion: 'v1',
+  vocabularySize: 0,
+  encode: () => refuseWithoutClipTokenizer(),
+  decode: () => refuseWithoutClipTokenizer(),
+};
+
+function refuseWithoutClipTokenizer(): never {
+  throw new TesseraeError('model-incompatible', "The model's scorer is CLIP, which reads texts by a tokenizer of its own; the model folder has none.", {
+    remedy: "Compare by the prior: --scorer evidence. Or give createClipScorer of @tesserae/clip CLIP's tokenizer.",
+  });
+}
+
+/** The part `scorer`, if the model has one. A CLIP opens, and says what it lacks when it is asked. */
+export async function loadScorer(model: OpenedModel, textTokenizer: TextTokenizer, { backend, maximumBatch = 16 }: LoadOptions): Promise<DisposableScorer | undefined> {
   if (model.index.parts.scorer === undefined) return undefined;
-  const config = parseCaptionerConfiguration(await model.readJson('scorer', 'config.json'));
-  return createCaptionScorer({ config, weights: await model.openWeights('scorer'), textTokenizer, backend, maximumBatch });
+  const source = await model.readJson('scorer', 'config.json');
+  const weights = await model.openWeights('scorer');
+  if (typeof source === 'object' && source !== null && 'kind' in source && source.kind === 'clip') {
+    return createClipScorer({ config: parseClipConfiguration(source), weights, textTokenizer: missingClipTokenizer, backend, maximumBatch });
+  }
+  return createCaptionScorer({ config: parseCaptionerConfiguration(source), weights, textTokenizer, backend, maximumBatch });
 }
 
 /** Opens a whole model. @throws TesseraeError naming the part that is missing or does not fit. */

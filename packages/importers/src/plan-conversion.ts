@@ -1,7 +1,8 @@
 import { formatShape, type Shape, TesseraeError } from '@tesserae/core';
 import type { CheckpointTensor } from './checkpoint.js';
 import { families, familyNamed, recogniseFamily } from './families/families.js';
-import type { Family, PartName, PartReading, PeerFile, ReadingContext, Transform } from './families/family.js';
+import type { Family, PartName, PartReading, PeerFile, ReadingContext, Transform, WeightName } from './families/family.js';
+import { joinRows } from './join-rows.js';
 
 /** A tensor on its way into a model. */
 export interface PlannedTensor {
@@ -39,25 +40,47 @@ function shapeThrough(shape: Shape, transform: Transform | undefined): Shape {
   return transform === undefined ? shape : transform.axes.map((axis) => shape[axis] ?? 0);
 }
 
+/** `[1, 1, 32]` and `[32]` are the same to a line that says so. */
+const comparable = (shape: Shape, { ones }: WeightName): string => formatShape(ones === true ? shape.filter((extent) => extent !== 1) : shape);
+
 /** Counts a part's tensors against what its configuration wants: each is used, known not to be needed, or makes this fail. */
 function accountFor(reading: PartReading, family: Family, files: readonly PeerFile[]): PlannedPart {
   const { expected, weights, ignorable, part, configuration, assumed } = reading;
-  const names = new Map(Array.from(reading.names).flatMap((name) => (expected.has(name.path) ? [[name.path, name] as const] : [])));
+  const names = new Map<string, WeightName[]>();
+  for (const name of reading.names) {
+    const lines = names.get(name.path);
+    if (lines !== undefined) lines.push(name);
+    else if (expected.has(name.path)) names.set(name.path, [name]);
+  }
   const problems: string[] = [];
   const missing: string[] = [];
   const tensors: PlannedTensor[] = [];
-  const used = new Set<string>();
+  /** How many rows of each tensor are used. */
+  const used = new Map<string, number>();
   for (const [path, { shape }] of expected) {
-    const name = names.get(path);
-    const source = name === undefined ? undefined : weights.get(name.peer);
-    if (name === undefined || source === undefined) {
-      missing.push(`'${name?.peer ?? path}'`);
+    const lines = names.get(path) ?? [];
+    const [line = { peer: path, path }] = lines;
+    const [first, ...others] = lines.flatMap(({ peer, rows }) => {
+      const tensor = weights.get(peer);
+      return tensor === undefined ? [] : [{ peer, tensor, rows }];
+    });
+    if (first === undefined || others.length + 1 < lines.length) {
+      missing.push(`'${(lines.find(({ peer }) => !weights.has(peer)) ?? line).peer}'`);
       continue;
     }
-    used.add(name.peer);
-    const found = shapeThrough(source.shape, name.transform);
-    if (formatShape(found) !== formatShape(shape)) problems.push(`'${source.name}' has the shape ${formatShape(found)} where the configuration wants ${formatShape(shape)}`);
-    tensors.push({ path, shape, source, ...(name.transform === undefined ? {} : { transform: name.transform }) });
+    for (const { peer, tensor, rows } of [first, ...others]) {
+      const [from, to] = rows ?? [0, tensor.shape[0] ?? 1];
+      used.set(peer, (used.get(peer) ?? 0) + to - from);
+    }
+    const source = joinRows(first, ...others);
+    const found = shapeThrough(source.shape, line.transform);
+    if (comparable(found, line) !== comparable(shape, line))
+      problems.push(`'${source.name}' has the shape ${formatShape(found)} where the configuration wants ${formatShape(shape)}`);
+    tensors.push({ path, shape, source, ...(line.transform === undefined ? {} : { transform: line.transform }) });
+  }
+  for (const [name, rows] of used) {
+    const all = weights.get(name)?.shape[0] ?? 1;
+    if (rows !== all) problems.push(`'${name}' has ${all} rows where the configuration wants ${rows}`);
   }
   const ignored: { name: string; reason: string }[] = [];
   const unknown: string[] = [];

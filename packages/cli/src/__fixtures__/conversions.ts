@@ -26,7 +26,7 @@ import { runCommand } from './run-command.js';
  */
 
 const packages = fileURLToPath(new URL('../../../', import.meta.url));
-const peers = join(packages, 'importers/src/__fixtures__/peers');
+export const peers = join(packages, 'importers/src/__fixtures__/peers');
 const dvaeRecordings = join(packages, 'dvae/src/__fixtures__');
 
 export interface ConversionCase {
@@ -61,7 +61,7 @@ interface Meta {
   readonly tolerance_advice_max_abs: Readonly<Record<string, number>>;
 }
 
-const metaOf = (folder: string): Meta => JSON.parse(readFileSync(join(folder, 'meta.json'), 'utf8')) as Meta;
+export const metaOf = (folder: string): Meta => JSON.parse(readFileSync(join(folder, 'meta.json'), 'utf8')) as Meta;
 
 function openaiCase(name: string, size: number, recorded: string, recon: number): ConversionCase {
   return {
@@ -180,14 +180,14 @@ export interface ConversionResult {
   readonly tolerance: ConversionCase['tolerance'];
 }
 
-async function recording(folder: string, name: string): Promise<HostArray> {
+export async function recording(folder: string, name: string): Promise<HostArray> {
   const { tensors } = await openCheckpointFile(join(folder, `${name}.npy`));
   const [tensor] = tensors;
   if (tensor === undefined) throw new Error(`${folder} has no ${name}`);
   return readArray(tensor);
 }
 
-function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let largest = 0;
   for (let index = 0; index < b.length; index += 1) {
@@ -198,7 +198,7 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return largest;
 }
 
-async function compute(
+export async function compute(
   weights: WeightSource,
   inputs: Readonly<Record<string, HostArray>>,
   body: (scope: TraceScope, root: ParameterScope) => void,
@@ -315,7 +315,7 @@ export async function measureConversion(each: ConversionCase, folder: string): P
   return {
     name,
     family,
-    converts: parts.length === 1 && parts[0]?.family === family,
+    converts: parts.some(({ part, family: from }) => part === 'imageTokenizer' && from === family),
     wrongCodes,
     pixelError: largestDifference(pictures.ours, pictures.expected),
     gradientError,
@@ -326,10 +326,11 @@ export async function measureConversion(each: ConversionCase, folder: string): P
 /** Powers of ten say what there is to say, and are the same everywhere. */
 const below = (value: number): string => (value === 0 ? '0' : `below 1e${Math.floor(Math.log10(value)) + 1}`);
 
-/** The table of `docs/importing.md`. */
-export function conversionTable(results: readonly ConversionResult[]): string {
-  const within = (error: number, allowed: number): string => `${error <= allowed ? '' : '**wrong** '}${below(error)} (${allowed.toExponential(0)})`;
-  const rows = [
+export const within = (error: number, allowed: number): string => `${error <= allowed ? '' : '**wrong** '}${below(error)} (${allowed.toExponential(0)})`;
+
+/** The rows of the image tokenizers in `docs/importing.md`. */
+export function conversionRows(results: readonly ConversionResult[]): readonly (readonly string[])[] {
+  return [
     ['case', '`--as`', 'converts', 'codes', 'pictures: largest error (allowed)', 'gradients: largest error (allowed)'],
     ...results.map(({ name, family, converts, wrongCodes, pixelError, gradientError, tolerance }) => [
       name,
@@ -340,7 +341,10 @@ export function conversionTable(results: readonly ConversionResult[]): string {
       gradientError === undefined ? 'none recorded' : within(gradientError, tolerance.gradients ?? 0),
     ]),
   ];
-  // Columns as wide as the formatter of this repository makes them.
+}
+
+/** Columns as wide as the formatter of this repository makes them. */
+export function markdownTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const padded = rows.map((row) => line(row.map((cell, column) => cell.padEnd(widths[column] ?? 0))));

@@ -34,6 +34,10 @@ export interface WeightName {
   /** The path of the parameter in our model. */
   readonly path: string;
   readonly transform?: Transform;
+  /** Only these rows of the peer's tensor (its first axis). All lines of one path follow one another in our weight. */
+  readonly rows?: readonly [from: number, to: number];
+  /** One side has axes of size 1 that the other has not. */
+  readonly ones?: true;
 }
 
 /** Tensors that a model does not need, and why. */
@@ -52,7 +56,7 @@ export interface PartReading {
   readonly configuration: { readonly kind: string };
   /** Every weight that the configuration wants. */
   readonly expected: ReadonlyMap<string, ParameterSpec>;
-  /** The table; lines whose path the configuration does not want are left out. */
+  /** The table; lines whose path the configuration does not want are left out. Several lines of one path are its rows, in their order. */
   readonly names: Iterable<WeightName>;
   readonly weights: Weights;
   readonly ignorable: readonly Ignorable[];

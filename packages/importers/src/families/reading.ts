@@ -53,6 +53,19 @@ export function* fieldsOf(peer: string, path: string, fields: Readonly<Record<st
   for (const [peerField, field] of Object.entries(fields)) yield { peer: `${peer}.${peerField}`, path: `${path}.${field}` };
 }
 
+/** @throws TesseraeError `invalid-argument` for a setting that a checked configuration did not keep. */
+export function checkSettings(settings: ReadingContext['settings'], checked: { readonly kind: string }, part: string): void {
+  for (const field of Object.keys(settings)) {
+    if (!Object.hasOwn(checked, field) || field === 'kind')
+      throw new TesseraeError('invalid-argument', `'${field}' is no setting of ${part} of the kind '${checked.kind}'.`, {
+        remedy: `Its settings: ${Object.keys(checked)
+          .filter((name) => name !== 'kind')
+          .join(', ')}.`,
+        details: { field },
+      });
+  }
+}
+
 /** A part of the kind image tokenizer, its configuration completed by the user's settings and checked. */
 export function imageTokenizerPart(
   configuration: ImageTokenizerConfiguration,
@@ -60,15 +73,7 @@ export function imageTokenizerPart(
   rest: { readonly names: Iterable<WeightName>; readonly weights: Weights; readonly ignorable?: readonly Ignorable[]; readonly assumed?: readonly string[] },
 ): PartReading {
   const checked = parseImageTokenizerConfiguration({ ...configuration, ...settings });
-  for (const field of Object.keys(settings)) {
-    if (!Object.hasOwn(checked, field) || field === 'kind')
-      throw new TesseraeError('invalid-argument', `'${field}' is no setting of an image tokenizer of the kind '${checked.kind}'.`, {
-        remedy: `Its settings: ${Object.keys(checked)
-          .filter((name) => name !== 'kind')
-          .join(', ')}.`,
-        details: { field },
-      });
-  }
+  checkSettings(settings, checked, 'an image tokenizer');
   const { names, weights, ignorable = [], assumed = [] } = rest;
   return { part: 'imageTokenizer', configuration: checked, expected: imageTokenizerParameters(checked), names, weights, ignorable, assumed };
 }

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { clipLogits, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
+import { float32Array, type HostArray, int32Array } from '@tesserae/core';
+import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
+import type { PartName } from '@tesserae/importers';
+import { compute, largestDifference, metaOf, peers, recording, within } from './conversions.js';
+import { runCommand } from './run-command.js';
+
+/** Every recorded part that is no image tokenizer: converted by the command from the peer's own files, then run on what the peer was run on. */
+
+const packages = fileURLToPath(new URL('../../../', import.meta.url));
+
+interface Measured {
+  /** Greedy tokens that differ from the peer's, where some were recorded. */
+  readonly wrongTokens?: number;
+  readonly errors?: readonly { readonly of: string; readonly error: number; readonly allowed: number }[];
+}
+
+export interface PartCase {
+  readonly name: string;
+  readonly family: string;
+  readonly part: PartName;
+  /** The peer's own files. */
+  readonly sources: readonly string[];
+  readonly words?: readonly string[];
+  readonly measure: (model: OpenedModel) => Promise<Measured>;
+}
+
+export interface PartResult extends Measured {
+  readonly name: string;
+  readonly family: string;
+  readonly part: PartName;
+  readonly converts: boolean;
+}
+
+/** `suffix`: of recordings without the rounding to half precision that the peer's loader does, where the file has none. */
+function clipCase(folder: string, file: string, suffix = ''): PartCase {
+  const recorded = join(packages, 'clip/src/__fixtures__/openai-clip', folder);
+  return {
+    name: `openai/CLIP, ${folder}, ${file}`,
+    family: 'openai-clip',
+    part: 'scorer',
+    sources: [join(peers, 'openai-clip', folder, file)],
+    async measure(model) {
+      const configuration = parseClipConfiguration(await model.readJson('scorer', 'config.json'));
+      const [texts, pictures] = [await recording(recorded, 'text'), await recording(recorded, 'image_u8')];
+      const inputs: Record<string, HostArray> = {
+        ids: int32Array(texts.shape, Int32Array.from(texts.data)),
+        pixels: float32Array(
+          pictures.shape,
+          Float32Array.from(pictures.data, (value) => value / 255),
+        ),
+      };
+      const results = await compute(await model.openWeights('scorer'), inputs, (scope, root) => {
+        const seen = encodePictures(root, configuration, scope.input('pixels', pictures.shape));
+        const read = encodeTexts(root, configuration, scope.input('ids', texts.shape, 'int32'));
+        scope.output('image_features', seen);
+        scope.output('text_features', read);
+        scope.output('logits_per_image', clipLogits(root, seen, read));
+      });
+      const { tolerance_advice_max_abs: advice } = metaOf(recorded);
+      const names = { image_features: 'pictures', text_features: 'texts', logits_per_image: 'logits' } as const;
+      const errors = [];
+      for (const [output, of] of Object.entries(names)) {
+        // Text features without rounding have no advice of their own; their error is that of the rounded ones.
+        const allowed = advice[`${output}${suffix}`] ?? advice[output] ?? 0;
+        errors.push({ of, error: largestDifference(results[output]?.data ?? [], (await recording(recorded, `${output}${suffix}`)).data), allowed });
+      }
+      return { errors };
+    },
+  };
+}
+
+export const partCases: readonly PartCase[] = [
+  clipCase('vit-fp32', 'model.pt', '_f32weights'),
+  clipCase('vit-fp16-2heads', 'model.pt'),
+  clipCase('vit-fp16-2heads', 'model_jit.pt'),
+  clipCase('resnet-fp16', 'model.pt'),
+];
+
+/** Converts one case into `folder` and measures it. */
+export async function measurePart({ name, family, part, sources, words = [], measure }: PartCase, folder: string): Promise<PartResult> {
+  const { code, stdout, stderr } = await runCommand(['convert', ...sources, '--out', folder, '--replace', '--json', ...words]);
+  if (code !== 0) throw new Error(`${name}: ${stderr}`);
+  const { parts } = JSON.parse(stdout) as { readonly parts: readonly { readonly family: string; readonly part: string }[] };
+  const converts = parts.some((found) => found.part === part && found.family === family);
+  return { name, family, part, converts, ...(await measure(await openModelFolder(folder))) };
+}
+
+/** The rows of these cases in `docs/importing.md`. */
+export function partRows(results: readonly PartResult[]): readonly (readonly string[])[] {
+  return [
+    ['case', '`--as`', 'part', 'converts', 'greedy tokens', 'largest error (allowed)'],
+    ...results.map(({ name, family, part, converts, wrongTokens, errors }) => [
+      name,
+      `\`${family}\``,
+      `\`${part}\``,
+      converts ? 'yes' : '**no**',
+      wrongTokens === undefined ? 'none recorded' : wrongTokens === 0 ? 'identical' : `**${wrongTokens} differ**`,
+      errors === undefined ? 'none recorded' : errors.map(({ of, error, allowed }) => `${of} ${within(error, allowed)}`).join('; '),
+    ]),
+  ];
+}

@@ -112,6 +112,17 @@ function refuseUnrecognised({ name, weights }: PeerFile): never {
   );
 }
 
+/** Every setting must be one of a part. @throws TesseraeError `invalid-argument`. */
+function checkSettings(settings: ReadingContext['settings'], parts: readonly PlannedPart[]): void {
+  for (const field of Object.keys(settings)) {
+    if (field !== 'kind' && parts.some(({ configuration }) => Object.hasOwn(configuration, field))) continue;
+    throw new TesseraeError('invalid-argument', `'${field}' is no setting of ${parts.map(({ part, configuration }) => `the ${part} ('${configuration.kind}')`).join(' or ')}.`, {
+      remedy: `Settings: ${[...new Set(parts.flatMap(({ configuration }) => Object.keys(configuration)))].filter((name) => name !== 'kind').join(', ')}.`,
+      details: { field },
+    });
+  }
+}
+
 /**
  * What a conversion of these files will write, without reading a tensor. Each file's family is recognised by names and
  * shapes, the configuration read off the tensors and the settings beside them.
@@ -135,5 +146,6 @@ export function planConversion(files: readonly PeerFile[], options: PlanOptions 
       });
     }
   }
+  checkSettings(context.settings, parts);
   return parts;
 }

@@ -95,6 +95,20 @@ function dvaeCase(name: string): ConversionCase {
   };
 }
 
+/** DALLE-pytorch's recorded checkpoints of image tokenizer and transformer, one a combination of options. */
+export const dalleFolders: readonly string[] = [
+  'dalle-axial-conv-learnedpos',
+  'dalle-axial-conv-rotary-shift',
+  'dalle-full-plain',
+  'dalle-full-rotary',
+  'dalle-full-shift',
+  'dalle-learnedpos-newdeps',
+  'dalle-reversible-rotary-shift',
+  'dalle-shared-emb-opt',
+  'dalle-shared-layers',
+  'dalle-stable-sandwich',
+];
+
 function dalleCase(name: string): ConversionCase {
   return {
     name: `DALLE-pytorch, the tokenizer in ${name}`,
@@ -131,18 +145,7 @@ export const conversionCases: readonly ConversionCase[] = [
   openaiCase('nhid12-blk1-channelslast', 32, join(peers, 'openai-dvae/nhid12-blk1-channelslast'), 2.2e-6),
   openaiCase('nhid12-blk1-legacy-cuda', 24, join(peers, 'openai-dvae/nhid12-blk1-legacy-cuda'), 1.7e-6),
   ...['vae-l2-res0', 'vae-l2-res2-kl', 'vae-l2-rgba-reinmax', 'vae-l3-res1-sl1-kl-st'].map(dvaeCase),
-  ...[
-    'dalle-axial-conv-learnedpos',
-    'dalle-axial-conv-rotary-shift',
-    'dalle-full-plain',
-    'dalle-full-rotary',
-    'dalle-full-shift',
-    'dalle-learnedpos-newdeps',
-    'dalle-reversible-rotary-shift',
-    'dalle-shared-emb-opt',
-    'dalle-shared-layers',
-    'dalle-stable-sandwich',
-  ].map(dalleCase),
+  ...dalleFolders.map(dalleCase),
   vqganCase('taming-transformers, VQModel', 'taming-vqgan', 'taming-vqgan/vq', 'taming-vqgan-vq'),
   vqganCase('taming-transformers, GumbelVQ', 'taming-vqgan', 'taming-vqgan/gumbel', 'taming-vqgan-gumbel'),
   vqganCase('minDALL-E, first stage', 'taming-vqgan', 'mindalle-kakao/small/stage1_last.ckpt', 'mindalle-kakao-small'),

@@ -1,10 +1,14 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clipLogits, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
-import { float32Array, type HostArray, int32Array } from '@tesserae/core';
+import { float32Array, type GuidanceBranch, type HostArray, int32Array } from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
+import { createReferenceBackend } from '@tesserae/core/reference';
 import type { PartName } from '@tesserae/importers';
-import { compute, largestDifference, metaOf, peers, recording, within } from './conversions.js';
+import { padText, type PriorConfiguration, parsePriorConfiguration, priorLogits } from '@tesserae/transformer';
+import { greedyTokens } from '../../../transformer/src/__fixtures__/greedy.js';
+import { loadPrior } from '../model.js';
+import { compute, dalleFolders, largestDifference, metaOf, peers, recording, within } from './conversions.js';
 import { runCommand } from './run-command.js';
 
 /** Every recorded part that is no image tokenizer: converted by the command from the peer's own files, then run on what the peer was run on. */
@@ -72,11 +76,87 @@ function clipCase(folder: string, file: string, suffix = ''): PartCase {
   };
 }
 
+/** A recorded greedy sequence: what the prior is told of one text, and the tokens that followed. */
+interface GreedyRow {
+  readonly branches: readonly GuidanceBranch[];
+  readonly tokens: readonly number[];
+}
+
+/** Rows of a recorded array of two axes. */
+async function rowsOf(folder: string, name: string): Promise<number[][]> {
+  const { shape, data } = await recording(folder, name);
+  const [rows = 0] = shape;
+  return Array.from({ length: rows }, (_, row) => Array.from(data.slice((row * data.length) / rows, ((row + 1) * data.length) / rows), Number));
+}
+
+async function priorOf(model: OpenedModel): Promise<PriorConfiguration> {
+  return parsePriorConfiguration(await model.readJson('prior', 'config.json'));
+}
+
+/** How many tokens differ from the recorded ones when the prior of the folder decodes. */
+async function countWrongTokens(model: OpenedModel, rows: readonly GreedyRow[]): Promise<number> {
+  const configuration = await priorOf(model);
+  const prior = await loadPrior(model, { backend: createReferenceBackend() });
+  let wrong = 0;
+  try {
+    for (const { branches, tokens } of rows) {
+      const [made = []] = await greedyTokens(prior, configuration, branches, [[]]);
+      wrong += made.length === tokens.length ? made.filter((token, position) => token !== tokens[position]).length : tokens.length;
+    }
+  } finally {
+    prior.dispose();
+  }
+  return wrong;
+}
+
+/** The prior's logits of recorded codes: [batch, positions, codes]. */
+async function imageLogits(model: OpenedModel, text: HostArray, codes: HostArray): Promise<ArrayLike<number>> {
+  const configuration = await priorOf(model);
+  const { image } = await compute(await model.openWeights('prior'), { text, codes }, (scope, root) => {
+    const logits = priorLogits(root, configuration, { text: scope.input('text', text.shape, 'int32') }, scope.input('codes', codes.shape, 'int32'));
+    scope.output('image', logits.image);
+  });
+  return Array.from(image?.data ?? [], Number);
+}
+
+const integers = ({ shape, data }: HostArray): HostArray => int32Array(shape, Int32Array.from(data));
+
+function dallePytorchCase(name: string): PartCase {
+  const recorded = join(packages, 'transformer/src/__fixtures__/dalle-pytorch', name);
+  return {
+    name: `DALLE-pytorch, ${name}`,
+    family: 'dalle-pytorch',
+    part: 'prior',
+    sources: [join(peers, 'dalle-pytorch', name, 'dalle.pt')],
+    async measure(model) {
+      const configuration = await priorOf(model);
+      // Zeros are its padding.
+      const texts = (await rowsOf(recorded, 'text')).map((ids) => Int32Array.from(ids.slice(0, ids.includes(0) ? ids.indexOf(0) : ids.length)));
+      const greedy = await rowsOf(recorded, 'greedy_codes');
+      const wrongTokens = await countWrongTokens(
+        model,
+        texts.map((text, row) => ({ branches: [{ text, weight: 1 }], tokens: greedy[row] ?? [] })),
+      );
+      const padded = int32Array(
+        [texts.length, configuration.textLength],
+        texts.flatMap((ids) => [...padText(configuration, ids)]),
+      );
+      const logits = await imageLogits(model, padded, integers(await recording(recorded, 'image_codes')));
+      // One output layer for text and image: [batch, positions, text ids and codes], of which the image's corner is ours.
+      const all = await recording(recorded, 'logits');
+      const [, length = 0, columns = 0] = all.shape;
+      const expected = all.data.filter((_, index) => Math.floor(index / columns) % length >= configuration.textLength && index % columns >= columns - configuration.codebookSize);
+      return { wrongTokens, errors: [{ of: 'logits', error: largestDifference(logits, expected), allowed: metaOf(recorded).tolerance_advice_max_abs.logits ?? 0 }] };
+    },
+  };
+}
+
 export const partCases: readonly PartCase[] = [
   clipCase('vit-fp32', 'model.pt', '_f32weights'),
   clipCase('vit-fp16-2heads', 'model.pt'),
   clipCase('vit-fp16-2heads', 'model_jit.pt'),
   clipCase('resnet-fp16', 'model.pt'),
+  ...dalleFolders.map(dallePytorchCase),
 ];
 
 /** Converts one case into `folder` and measures it. */

@@ -1,6 +1,8 @@
 import { TesseraeError } from '@tesserae/core';
+import { parseImageTokenizerConfiguration } from '@tesserae/dvae';
+import { dallePytorchPrior } from './dalle-pytorch-prior.js';
 import { dallePytorchVae } from './dalle-pytorch-vae.js';
-import type { Family, Ignorable, PartReading, PeerFile, ReadingContext } from './family.js';
+import type { Family, PartReading, PeerFile, ReadingContext } from './family.js';
 import { openaiDvae } from './openai-dvae.js';
 import { tableIn, weightsBelow } from './reading.js';
 import { tamingVqgan } from './taming-vqgan.js';
@@ -12,34 +14,26 @@ const wrapped: readonly (readonly [prefix: string, family: Family])[] = [
   ['vae.model.', tamingVqgan],
 ];
 
-const ignorable: readonly Ignorable[] = [
-  {
-    pattern: /^(transformer|to_logits|text_emb|image_emb|text_pos_emb|image_pos_emb)\./,
-    reason: 'the text and image transformer; of these checkpoints the image tokenizer is converted',
-  },
-];
-
-function imageTokenizerOf(file: PeerFile, context: ReadingContext): readonly PartReading[] {
+function partsOf(file: PeerFile, context: ReadingContext): readonly PartReading[] {
   for (const [prefix, family] of wrapped) {
     const weights = weightsBelow(file.weights, prefix);
     if (!family.recognises(weights)) continue;
-    const others = Array.from(file.weights).filter(([name]) => !name.startsWith(prefix));
+    const others = new Map(Array.from(file.weights).filter(([name]) => !name.startsWith(prefix)));
     const hyperparameters = tableIn(file.checkpoint.metadata, 'vae_params') ?? new Map();
-    return family.read([{ ...file, weights, hyperparameters }], context).map((reading) => ({
-      ...reading,
-      weights: new Map([...reading.weights, ...others]),
-      ignorable: [...reading.ignorable, ...ignorable],
-    }));
+    return family.read([{ ...file, weights, hyperparameters }], context).flatMap((tokenizer) => {
+      const prior = dallePytorchPrior({ ...file, weights: others }, parseImageTokenizerConfiguration(tokenizer.configuration), context);
+      return [tokenizer, prior];
+    });
   }
   throw new TesseraeError('model-incompatible', `${file.name}: what it keeps under 'vae.' is none of the image tokenizers of DALLE-pytorch.`, {
     remedy: 'Use a checkpoint with DiscreteVAE, OpenAIDiscreteVAE or VQGanVAE.',
   });
 }
 
-/** `dalle.pt` of DALLE-pytorch's training script, which holds the image tokenizer beside the transformer. */
+/** `dalle.pt` of DALLE-pytorch's training script, which holds the image tokenizer and the transformer. */
 export const dallePytorch: Family = {
   name: 'dalle-pytorch',
-  title: "DALLE-pytorch's DALLE (its image tokenizer)",
+  title: "DALLE-pytorch's DALLE",
   recognises: (weights) => weights.has('to_logits.1.weight') && Array.from(weights.keys()).some((name) => name.startsWith('vae.')),
-  read: (files, context) => files.flatMap((file) => imageTokenizerOf(file, context)),
+  read: (files, context) => files.flatMap((file) => partsOf(file, context)),
 };

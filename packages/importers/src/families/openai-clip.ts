@@ -1,6 +1,6 @@
 import { type ClipConfiguration, clipParameters, parseClipConfiguration } from '@tesserae/clip';
 import type { Family, Ignorable, PeerFile, WeightName, Weights } from './family.js';
-import { checkSettings, countModules, extentOf, fieldsOf } from './reading.js';
+import { countModules, extentOf, fieldsOf } from './reading.js';
 
 /** CLIP's heads have 64 channels each, in every published model. */
 const headSize = 64;
@@ -114,7 +114,6 @@ export const openaiClip: Family = {
   read: (files, { settings }) =>
     files.map((file) => {
       const configuration = parseClipConfiguration({ ...configurationOf(file), ...settings });
-      checkSettings(settings, configuration, 'a scorer');
       return {
         part: 'scorer',
         configuration,

@@ -1,5 +1,6 @@
 import { TesseraeError } from '@tesserae/core';
 import { type ImageTokenizerConfiguration, imageTokenizerParameters, parseImageTokenizerConfiguration } from '@tesserae/dvae';
+import { type PriorConfiguration, parsePriorConfiguration, priorParameters } from '@tesserae/transformer';
 import type { MetadataValue } from '../checkpoint.js';
 import type { Hyperparameters, Ignorable, PartReading, PeerFile, ReadingContext, WeightName, Weights } from './family.js';
 
@@ -41,6 +42,20 @@ export function wholeIn(table: Hyperparameters, key: string): number | undefined
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined;
 }
 
+/** A truth value among hyperparameters. */
+export function truthIn(table: Hyperparameters, key: string): boolean | undefined {
+  const value = table.get(key);
+  return typeof value === 'boolean' ? value : undefined;
+}
+
+/** A list of names among hyperparameters, numbers as names too; one name alone is a list of one. */
+export function namesIn(table: Hyperparameters, key: string): readonly string[] | undefined {
+  const value = table.get(key);
+  const list: readonly MetadataValue[] = Array.isArray(value) ? (value as readonly MetadataValue[]) : [value ?? null];
+  const names = list.flatMap((item) => (typeof item === 'string' || typeof item === 'number' ? [String(item)] : []));
+  return names.length === list.length && names.length > 0 ? names : undefined;
+}
+
 /** A whole number somewhere in a settings file. */
 export function wholeAt(document: unknown, path: readonly string[]): number | undefined {
   let value = document;
@@ -53,19 +68,6 @@ export function* fieldsOf(peer: string, path: string, fields: Readonly<Record<st
   for (const [peerField, field] of Object.entries(fields)) yield { peer: `${peer}.${peerField}`, path: `${path}.${field}` };
 }
 
-/** @throws TesseraeError `invalid-argument` for a setting that a checked configuration did not keep. */
-export function checkSettings(settings: ReadingContext['settings'], checked: { readonly kind: string }, part: string): void {
-  for (const field of Object.keys(settings)) {
-    if (!Object.hasOwn(checked, field) || field === 'kind')
-      throw new TesseraeError('invalid-argument', `'${field}' is no setting of ${part} of the kind '${checked.kind}'.`, {
-        remedy: `Its settings: ${Object.keys(checked)
-          .filter((name) => name !== 'kind')
-          .join(', ')}.`,
-        details: { field },
-      });
-  }
-}
-
 /** A part of the kind image tokenizer, its configuration completed by the user's settings and checked. */
 export function imageTokenizerPart(
   configuration: ImageTokenizerConfiguration,
@@ -73,9 +75,19 @@ export function imageTokenizerPart(
   rest: { readonly names: Iterable<WeightName>; readonly weights: Weights; readonly ignorable?: readonly Ignorable[]; readonly assumed?: readonly string[] },
 ): PartReading {
   const checked = parseImageTokenizerConfiguration({ ...configuration, ...settings });
-  checkSettings(settings, checked, 'an image tokenizer');
   const { names, weights, ignorable = [], assumed = [] } = rest;
   return { part: 'imageTokenizer', configuration: checked, expected: imageTokenizerParameters(checked), names, weights, ignorable, assumed };
+}
+
+/** A part of the kind prior, the same. */
+export function priorPart(
+  configuration: PriorConfiguration,
+  { settings }: ReadingContext,
+  rest: { readonly names: Iterable<WeightName>; readonly weights: Weights; readonly ignorable?: readonly Ignorable[]; readonly assumed?: readonly string[] },
+): PartReading {
+  const checked = parsePriorConfiguration({ ...configuration, ...settings });
+  const { names, weights, ignorable = [], assumed = [] } = rest;
+  return { part: 'prior', configuration: checked, expected: priorParameters(checked), names, weights, ignorable, assumed };
 }
 
 /** The picture size that the user or a file says; else that of every published model of the family, and a sentence that says so. */

@@ -39,6 +39,37 @@ function peerWeights(configuration: ImageTokenizerConfiguration, names: Iterable
   );
 }
 const stridedWeights = () => peerWeights(strided, dallePytorchVaeNames(strided));
+
+/** DALLE-pytorch's transformer of one layer of one head, 5 text ids, 2 text positions and 16 codes on a grid of 128². */
+function dallePytorchTransformer(): Map<string, HostArray> {
+  const [attention, feedForward] = ['transformer.layers.layers.0.0', 'transformer.layers.layers.0.1'];
+  const shapes: Readonly<Record<string, readonly number[]>> = {
+    'text_emb.weight': [7, 64],
+    'image_emb.weight': [16, 64],
+    'text_pos_emb.weight': [3, 64],
+    'image_pos_emb.weights_0': [1, 128, 1, 64],
+    'image_pos_emb.weights_1': [1, 1, 128, 64],
+    [`${attention}.scale`]: [1, 1, 64],
+    [`${attention}.fn.norm.weight`]: [64],
+    [`${attention}.fn.norm.bias`]: [64],
+    [`${attention}.fn.fn.fn.fn.fn.to_qkv.weight`]: [192, 64],
+    [`${attention}.fn.fn.fn.fn.fn.to_out.0.weight`]: [64, 64],
+    [`${attention}.fn.fn.fn.fn.fn.to_out.0.bias`]: [64],
+    [`${feedForward}.scale`]: [1, 1, 64],
+    [`${feedForward}.fn.norm.weight`]: [64],
+    [`${feedForward}.fn.norm.bias`]: [64],
+    [`${feedForward}.fn.fn.fn.fn.net.0.weight`]: [512, 64],
+    [`${feedForward}.fn.fn.fn.fn.net.0.bias`]: [512],
+    [`${feedForward}.fn.fn.fn.fn.net.3.weight`]: [64, 256],
+    [`${feedForward}.fn.fn.fn.fn.net.3.bias`]: [64],
+    'to_logits.0.weight': [64],
+    'to_logits.0.bias': [64],
+    'to_logits.1.weight': [23, 64],
+    'to_logits.1.bias': [23],
+    logits_mask: [1, 2, 2],
+  };
+  return new Map(Object.entries(shapes).map(([name, shape]) => [name, float32Array(shape, normalArray(deriveKey(keyFromSeed(2), name), sizeOf(shape)))] as const));
+}
 const imageSize = { settings: { imageSize: 16 } };
 
 let folder = '';
@@ -121,23 +152,32 @@ describe('a conversion', () => {
     expect(sharded.sources.map(({ file }) => file)).toEqual(['m.safetensors.index.json', 'm-1.safetensors', 'm-2.safetensors']);
   });
 
-  it('finds the tokenizers that DALLE-pytorch wraps inside a checkpoint of its transformer', async () => {
-    const transformer = new Map([
-      ['to_logits.1.weight', float32Array([2, 2], [1, 2, 3, 4])],
-      ['transformer.layers.layers.0.0.scale', float32Array([1], [1])],
-    ]);
+  it('finds the tokenizers that DALLE-pytorch wraps, and the transformer beside them', async () => {
     const enc = (name: string): string => name.replace(/^encoder\./, 'enc.').replace(/^decoder\./, 'dec.');
     const openai = new Map(Array.from(peerWeights(dvae, openaiDvaeNames(dvae)), ([name, array]) => [`vae.${enc(name)}`, array] as const));
-    await writeSafetensorsFile(at('a.safetensors'), new Map([...transformer, ...openai]));
-    const [first] = (await convert(['a.safetensors'])).parts;
+    await writeSafetensorsFile(at('a.safetensors'), new Map([...dallePytorchTransformer(), ...openai]));
+    const [first, prior] = (await convert(['a.safetensors'])).parts;
     expect(first).toMatchObject({ family: 'dalle-pytorch', configuration: dvae, tensorsUsed: openai.size });
-    expect(first?.ignored.map(({ name }) => name)).toEqual([...transformer.keys()]);
+    // Without hyperparameters, what tensors do not show is taken for granted, and said.
+    expect(prior).toMatchObject({ part: 'prior', tensorsUsed: 24, ignored: [{ name: 'logits_mask' }], assumed: [expect.stringContaining('--set heads=N')] });
+    expect(prior?.configuration).toMatchObject({
+      width: 64,
+      layers: 1,
+      heads: 1,
+      headSize: 64,
+      textVocabularySize: 5,
+      textLength: 2,
+      codebookSize: 16,
+      block: { tokenShift: true },
+    });
+    const [, said] = (await convert(['a.safetensors'], { out: at('said'), settings: { heads: 4, headSize: 16 } })).parts;
+    expect(said).toMatchObject({ configuration: { heads: 4, headSize: 16 }, assumed: [] });
 
     const wrapped = new Map([...peerWeights(vqgan, tamingVqganNames(vqgan), 'vae.model.'), ['vae.model.loss.discriminator.main.0.weight', float32Array([1], [1])] as const]);
-    await writeSafetensorsFile(at('b.safetensors'), new Map([...transformer, ...wrapped]));
+    await writeSafetensorsFile(at('b.safetensors'), new Map([...dallePytorchTransformer(), ...wrapped]));
     const [second] = (await convert(['b.safetensors'], { out: at('second') })).parts;
     expect(second).toMatchObject({ configuration: vqgan, tensorsUsed: wrapped.size - 1 });
-    expect(second?.ignored).toHaveLength(3);
+    expect(second?.ignored).toHaveLength(1);
   });
 
   it('passes large tensors in pieces, and looks at every one', async () => {

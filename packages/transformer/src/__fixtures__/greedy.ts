@@ -1,8 +1,29 @@
-import { type Backend, type DecodeRequest, type GuidanceBranch, type HostArray, weightsFromArrays } from '@tesserae/core';
+import { type Backend, type DecodeRequest, type GuidanceBranch, type HostArray, type ImagePrior, weightsFromArrays } from '@tesserae/core';
 import type { PriorConfiguration } from '../configuration.js';
 import { createTransformerPrior } from '../prior.js';
 
-/** Tokens of one text's candidates, each knowing its first tokens, by the prior's own decoding. */
+/** Tokens of one text's candidates, each knowing its first tokens. */
+export async function greedyTokens(
+  prior: ImagePrior,
+  { grid }: Pick<PriorConfiguration, 'grid'>,
+  branches: readonly GuidanceBranch[],
+  beginnings: readonly ArrayLike<number>[],
+  change: Partial<DecodeRequest> = {},
+): Promise<number[][]> {
+  const tokens: number[][] = beginnings.map(() => []);
+  const rows = prior.decode({
+    branches,
+    known: beginnings.map((beginning) => Int32Array.from({ length: grid.rows * grid.columns }, (_, position) => beginning[position] ?? -1)),
+    candidates: beginnings.map((_, candidate) => candidate),
+    sampling: { temperature: 0 },
+    uniform: () => 0.5,
+    ...change,
+  });
+  for await (const row of rows) row.tokens.forEach((made, candidate) => tokens[candidate]?.push(...made));
+  return tokens;
+}
+
+/** The same by a prior of these weights. */
 export async function decodeGreedily(
   backend: Backend,
   configuration: PriorConfiguration,
@@ -12,20 +33,9 @@ export async function decodeGreedily(
   change: Partial<DecodeRequest> = {},
 ): Promise<number[][]> {
   const prior = createTransformerPrior({ config: configuration, weights: weightsFromArrays(weights), backend });
-  const positions = configuration.grid.rows * configuration.grid.columns;
-  const tokens: number[][] = beginnings.map(() => []);
   try {
-    const rows = prior.decode({
-      branches,
-      known: beginnings.map((beginning) => Int32Array.from({ length: positions }, (_, position) => beginning[position] ?? -1)),
-      candidates: beginnings.map((_, candidate) => candidate),
-      sampling: { temperature: 0 },
-      uniform: () => 0.5,
-      ...change,
-    });
-    for await (const row of rows) row.tokens.forEach((made, candidate) => tokens[candidate]?.push(...made));
+    return await greedyTokens(prior, configuration, branches, beginnings, change);
   } finally {
     prior.dispose();
   }
-  return tokens;
 }

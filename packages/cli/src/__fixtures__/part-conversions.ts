@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clipLogits, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
-import { float32Array, type GuidanceBranch, type HostArray, int32Array } from '@tesserae/core';
+import { boolArray, float32Array, type GuidanceBranch, type HostArray, int32Array } from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import type { PartName } from '@tesserae/importers';
@@ -109,12 +109,25 @@ async function countWrongTokens(model: OpenedModel, rows: readonly GreedyRow[]):
   return wrong;
 }
 
+/** A prior's condition as arrays: a text, or features that are all looked at. */
+type ConditionArrays = { readonly text: HostArray } | { readonly features: HostArray };
+
 /** The prior's logits of recorded codes: [batch, positions, codes]. */
-async function imageLogits(model: OpenedModel, text: HostArray, codes: HostArray): Promise<ArrayLike<number>> {
+async function imageLogits(model: OpenedModel, condition: ConditionArrays, codes: HostArray): Promise<readonly number[]> {
   const configuration = await priorOf(model);
-  const { image } = await compute(await model.openWeights('prior'), { text, codes }, (scope, root) => {
-    const logits = priorLogits(root, configuration, { text: scope.input('text', text.shape, 'int32') }, scope.input('codes', codes.shape, 'int32'));
-    scope.output('image', logits.image);
+  const all = (shape: readonly number[]): HostArray => boolArray(shape, new Uint8Array(shape.reduce((product, extent) => product * extent, 1)).fill(1));
+  const { image } = await compute(await model.openWeights('prior'), { ...condition, codes }, (scope, root) => {
+    const given =
+      'text' in condition
+        ? { text: scope.input('text', condition.text.shape, 'int32') }
+        : {
+            features: {
+              values: scope.input('features', condition.features.shape),
+              given: scope.literal(all(condition.features.shape.slice(0, 1))),
+              mask: scope.literal(all(condition.features.shape.slice(0, 2))),
+            },
+          };
+    scope.output('image', priorLogits(root, configuration, given, scope.input('codes', codes.shape, 'int32')).image);
   });
   return Array.from(image?.data ?? [], Number);
 }
@@ -141,11 +154,62 @@ function dallePytorchCase(name: string): PartCase {
         [texts.length, configuration.textLength],
         texts.flatMap((ids) => [...padText(configuration, ids)]),
       );
-      const logits = await imageLogits(model, padded, integers(await recording(recorded, 'image_codes')));
+      const logits = await imageLogits(model, { text: padded }, integers(await recording(recorded, 'image_codes')));
       // One output layer for text and image: [batch, positions, text ids and codes], of which the image's corner is ours.
       const all = await recording(recorded, 'logits');
       const [, length = 0, columns = 0] = all.shape;
       const expected = all.data.filter((_, index) => Math.floor(index / columns) % length >= configuration.textLength && index % columns >= columns - configuration.codebookSize);
+      return { wrongTokens, errors: [{ of: 'logits', error: largestDifference(logits, expected), allowed: metaOf(recorded).tolerance_advice_max_abs.logits ?? 0 }] };
+    },
+  };
+}
+
+const mindallePriorCase: PartCase = {
+  name: 'minDALL-E, both stages',
+  family: 'mindalle-prior',
+  part: 'prior',
+  sources: [join(peers, 'mindalle-kakao/small')],
+  async measure(model) {
+    const recorded = join(packages, 'transformer/src/__fixtures__/mindalle-kakao/small');
+    const [texts, greedy] = [await rowsOf(recorded, 'text'), await rowsOf(recorded, 'greedy_codes')];
+    const wrongTokens = await countWrongTokens(
+      model,
+      texts.map((text, row) => ({ branches: [{ text: Int32Array.from(text), weight: 1 }], tokens: greedy[row] ?? [] })),
+    );
+    const logits = await imageLogits(model, { text: integers(await recording(recorded, 'text')) }, integers(await recording(recorded, 'image_codes')));
+    const { data } = await recording(recorded, 'logits_img');
+    return { wrongTokens, errors: [{ of: 'logits', error: largestDifference(logits, data), allowed: metaOf(recorded).tolerance_advice_max_abs.logits_img ?? 0 }] };
+  },
+};
+
+function llamagenPriorCase(name: string): PartCase {
+  const recorded = join(packages, 'transformer/src/__fixtures__/llamagen', name);
+  return {
+    name: `LlamaGen, ${name}`,
+    family: 'llamagen-prior',
+    part: 'prior',
+    sources: [join(peers, 'llamagen', name, 'model.pt')],
+    words: ['--set', 'heads=2,grid={"rows":4,"columns":4}'],
+    async measure(model) {
+      const { condition } = await priorOf(model);
+      const told = await recording(recorded, 'cond');
+      const [values, greedy] = [await rowsOf(recorded, 'cond'), await rowsOf(recorded, 'greedy_nocfg')];
+      const masks = condition?.kind === 'features' ? await rowsOf(recorded, 'caption_mask') : [];
+      const branchOf = (numbers: readonly number[], row: number): GuidanceBranch =>
+        condition?.kind === 'features'
+          ? { text: new Int32Array(), features: { values: Float32Array.from(numbers), mask: Uint8Array.from(masks[row] ?? []) }, weight: 1 }
+          : { text: Int32Array.from(numbers), weight: 1 };
+      const wrongTokens = await countWrongTokens(
+        model,
+        values.map((numbers, row) => ({ branches: [branchOf(numbers, row)], tokens: greedy[row] ?? [] })),
+      );
+      const batch = told.shape[0] ?? 0;
+      const conditions = condition?.kind === 'features' ? { features: float32Array(told.shape, Float32Array.from(told.data)) } : { text: int32Array([batch, 1], Int32Array.from(told.data)) };
+      const logits = await imageLogits(model, conditions, integers(await recording(recorded, 'codes')));
+      // Of captions the peer recorded the condition's own positions too, which predict nothing.
+      const truth = await recording(recorded, 'logits');
+      const [, length = 0, columns = 0] = truth.shape;
+      const expected = truth.data.filter((_, index) => Math.floor(index / columns) % length >= length - logits.length / batch / columns);
       return { wrongTokens, errors: [{ of: 'logits', error: largestDifference(logits, expected), allowed: metaOf(recorded).tolerance_advice_max_abs.logits ?? 0 }] };
     },
   };
@@ -157,6 +221,8 @@ export const partCases: readonly PartCase[] = [
   clipCase('vit-fp16-2heads', 'model_jit.pt'),
   clipCase('resnet-fp16', 'model.pt'),
   ...dalleFolders.map(dallePytorchCase),
+  mindallePriorCase,
+  ...['gpt-c2i', 'gpt-t2i-mask'].map(llamagenPriorCase),
 ];
 
 /** Converts one case into `folder` and measures it. */

@@ -4,8 +4,8 @@ import { megabytes } from '../terminal/output.js';
 
 /** `imageSize=32,normGroups=8` → its fields; values are JSON where they can be, else text. */
 function parseSettings(text: string): Record<string, unknown> {
-  // Commas inside brackets belong to lists.
-  const entries = text.split(/,(?![^[]*\])/).map((entry) => {
+  // Commas inside brackets belong to lists and tables.
+  const entries = text.split(/,(?![^[]*\])(?![^{]*\})/).map((entry) => {
     const [, field, value] = /^\s*([\w.]+)\s*=(.*)$/.exec(entry) ?? [];
     if (field === undefined || value === undefined) throw new UsageError(`--set ${text}: give FIELD=VALUE, several with commas.`);
     try {

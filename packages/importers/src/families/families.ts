@@ -2,15 +2,28 @@ import { TesseraeError } from '@tesserae/core';
 import { dallePytorch } from './dalle-pytorch.js';
 import { dallePytorchVae } from './dalle-pytorch-vae.js';
 import type { Family, Weights } from './family.js';
+import { llamagenPrior } from './llamagen-prior.js';
 import { llamagenVq } from './llamagen-vq.js';
 import { minDalleDetokenizer } from './min-dalle-detokenizer.js';
+import { mindallePrior } from './mindalle-prior.js';
 import { openaiClip } from './openai-clip.js';
 import { openaiDvae } from './openai-dvae.js';
 import { tamingVqgan } from './taming-vqgan.js';
 import { vqganJax } from './vqgan-jax.js';
 
 /** Every kind of checkpoint that can be converted. */
-export const families: readonly Family[] = [openaiDvae, dallePytorchVae, dallePytorch, tamingVqgan, minDalleDetokenizer, llamagenVq, vqganJax, openaiClip];
+export const families: readonly Family[] = [
+  openaiDvae,
+  dallePytorchVae,
+  dallePytorch,
+  tamingVqgan,
+  minDalleDetokenizer,
+  llamagenVq,
+  vqganJax,
+  openaiClip,
+  mindallePrior,
+  llamagenPrior,
+];
 
 /** @throws TesseraeError `invalid-argument` naming those there are. */
 export function familyNamed(name: string): Family {

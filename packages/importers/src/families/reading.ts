@@ -56,10 +56,16 @@ export function namesIn(table: Hyperparameters, key: string): readonly string[] 
   return names.length === list.length && names.length > 0 ? names : undefined;
 }
 
-/** A whole number somewhere in a settings file. */
-export function wholeAt(document: unknown, path: readonly string[]): number | undefined {
+/** A value somewhere in a settings file. */
+export function valueAt(document: unknown, path: readonly string[]): unknown {
   let value = document;
   for (const key of path) value = typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
+  return value;
+}
+
+/** A whole number somewhere in a settings file. */
+export function wholeAt(document: unknown, path: readonly string[]): number | undefined {
+  const value = valueAt(document, path);
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined;
 }
 

@@ -57,7 +57,7 @@ const pictureForms = {
 } as const;
 
 interface Meta {
-  readonly config: { readonly extra?: Readonly<Record<string, unknown>>; readonly temp?: number };
+  readonly config: { readonly extra?: Readonly<Record<string, unknown>>; readonly temp?: number; readonly supercondition_factor?: number };
   readonly tolerance_advice_max_abs: Readonly<Record<string, number>>;
 }
 

@@ -215,6 +215,41 @@ function llamagenPriorCase(name: string): PartCase {
   };
 }
 
+function minDallePriorCase(name: string, heads: number): PartCase {
+  const recorded = join(packages, 'transformer/src/__fixtures__/min-dalle', name);
+  return {
+    name: `min-dalle, ${name}`,
+    family: 'min-dalle-prior',
+    part: 'prior',
+    sources: ['encoder.pt', 'decoder.pt'].map((file) => join(peers, 'min-dalle', name, file)),
+    words: ['--set', `heads=${heads}`],
+    async measure(model) {
+      const { config, tolerance_advice_max_abs: advice } = metaOf(recorded);
+      const guidance = config.supercondition_factor ?? 1;
+      const [empty = [], prompt = []] = await rowsOf(recorded, 'text_tokens');
+      // Ones are its padding.
+      const text = Int32Array.from(prompt.slice(0, prompt.includes(1) ? prompt.indexOf(1) : prompt.length));
+      const branches = [
+        { text, weight: guidance },
+        { text: new Int32Array(), weight: 1 - guidance },
+      ];
+      const wrongTokens = await countWrongTokens(
+        model,
+        (await rowsOf(recorded, 'greedy_tokens')).map((tokens) => ({ branches, tokens })),
+      );
+      // The start token leads what the peer is given; the last code predicts nothing.
+      const codes = (await rowsOf(recorded, 'prev_tokens')).map((tokens) => [...tokens.slice(1), 0]);
+      const texts = [...codes.flatMap(() => empty), ...codes.flatMap(() => prompt)];
+      const logits = await imageLogits(
+        model,
+        { text: int32Array([2 * codes.length, empty.length], texts) },
+        int32Array([2 * codes.length, codes[0]?.length ?? 0], [...codes, ...codes].flat()),
+      );
+      return { wrongTokens, errors: [{ of: 'logits', error: largestDifference(logits, (await recording(recorded, 'logits_parallel')).data), allowed: advice.logits ?? 0 }] };
+    },
+  };
+}
+
 export const partCases: readonly PartCase[] = [
   clipCase('vit-fp32', 'model.pt', '_f32weights'),
   clipCase('vit-fp16-2heads', 'model.pt'),
@@ -223,6 +258,8 @@ export const partCases: readonly PartCase[] = [
   ...dalleFolders.map(dallePytorchCase),
   mindallePriorCase,
   ...['gpt-c2i', 'gpt-t2i-mask'].map(llamagenPriorCase),
+  minDallePriorCase('bart-small', 4),
+  minDallePriorCase('bart-3layer', 2),
 ];
 
 /** Converts one case into `folder` and measures it. */

@@ -5,6 +5,7 @@ import type { Family, Weights } from './family.js';
 import { llamagenPrior } from './llamagen-prior.js';
 import { llamagenVq } from './llamagen-vq.js';
 import { minDalleDetokenizer } from './min-dalle-detokenizer.js';
+import { minDallePrior } from './min-dalle-prior.js';
 import { mindallePrior } from './mindalle-prior.js';
 import { openaiClip } from './openai-clip.js';
 import { openaiDvae } from './openai-dvae.js';
@@ -23,6 +24,7 @@ export const families: readonly Family[] = [
   openaiClip,
   mindallePrior,
   llamagenPrior,
+  minDallePrior,
 ];
 
 /** @throws TesseraeError `invalid-argument` naming those there are. */

@@ -7,7 +7,7 @@ import { writeFileAtomically } from '@tesserae/core/node';
 import * as onnxruntime from 'onnxruntime-node';
 import { contactSheet, encodePng } from '../packages/cli/src/pictures.js';
 import { drawScene, sampleExample } from '../packages/datasets/src/index.js';
-import { describeMachine, type Machine } from './machine.js';
+import { describeMachine, isBusy, type Machine } from './machine.js';
 import { spreadOf } from './measure.js';
 import { contestants, size } from './tokenizers/contestants.js';
 import { type Measured, measure, shown } from './tokenizers/measure.js';
@@ -75,7 +75,7 @@ async function writeDocument(
   const path = join(root, 'docs', 'image-tokenizers.md');
   const text = await readFile(path, 'utf8');
   const [before = '', after = ''] = [text.split('<!-- measured -->')[0], text.split('<!-- /measured -->')[1]];
-  const setting = `${pictures.toLocaleString('en-US')} scenes of 64×64 pixels to train on, ${heldOut} others to measure on, ${results[0]?.updates ?? 0} updates of 16; ${machine.cpu}, ${machine.cores} cores, ${threads} ${threads === 1 ? 'thread' : 'threads'}, Node ${machine.node}, ${machine.engine}. Other work ran on the machine: seconds compare only roughly.`;
+  const setting = `${pictures.toLocaleString('en-US')} scenes of 64×64 pixels to train on, ${heldOut} others to measure on, ${results[0]?.updates ?? 0} updates of 16; ${machine.cpu}, ${machine.cores} cores, ${threads} ${threads === 1 ? 'thread' : 'threads'}, Node ${machine.node}, ${machine.engine}.${isBusy(machine) ? ` Other work was running (load ${machine.load.toFixed(1)}): seconds compare only roughly.` : ''}`;
   await writeFileAtomically(path, `${before}<!-- measured -->\n\n${setting}\n\n${table(results)}\n\n<!-- /measured -->${after}`);
 }
 

@@ -21,3 +21,9 @@ export function describeMachine(backend: Backend): Machine {
     load: loadavg()[0] ?? Number.NaN,
   };
 }
+
+/** Above this share of a core, other work disturbs the timing. */
+const quietLoad = 0.5;
+
+/** Whether other work ran when the machine was looked at. */
+export const isBusy = ({ load }: Machine): boolean => load > quietLoad;

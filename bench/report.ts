@@ -1,9 +1,6 @@
 import type { Benchmark, Figure, Report } from './benchmark.js';
-import type { Machine } from './machine.js';
+import { isBusy, type Machine } from './machine.js';
 import type { OperatorProfile } from './profile.js';
-
-/** Above this share of a core, other work disturbs the timing. */
-const quietLoad = 0.5;
 
 function inDigits(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
@@ -34,7 +31,7 @@ export function formatReport({ name, summary }: Benchmark, machine: Machine, { s
   return [
     `${name}: ${summary}`,
     `  ${machine.cpu}, ${machine.cores} cores; Node ${machine.node}; ${machine.engine}`,
-    ...(machine.load > quietLoad ? [`  other work was running (load ${machine.load.toFixed(1)}): these times say little`] : []),
+    ...(isBusy(machine) ? [`  other work was running (load ${machine.load.toFixed(1)}): these times say little`] : []),
     `  ${setting}`,
     `  median (minimum … maximum) of ${figures[0]?.rounds.length ?? 0} rounds, sides in turns`,
     ...figures.map((entry) => line(entry, width)),

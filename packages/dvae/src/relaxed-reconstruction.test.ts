@@ -3,23 +3,12 @@ import { createReferenceBackend } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
 import { computeWith, largestDifference } from '../../core/src/__fixtures__/peers/peer-checks.js';
 import { tinyDvae } from './__fixtures__/tiny-dvae.js';
+import { tinyVqgan } from './__fixtures__/tiny-vqgan.js';
 import { architectureOf, type ImageTokenizerConfiguration, imageTokenizerParameters } from './architectures.js';
 import { relaxedReconstruction } from './relaxed-reconstruction.js';
 import type { VqganConfiguration } from './vqgan/configuration.js';
 
-const vqgan: VqganConfiguration = {
-  kind: 'vqgan',
-  imageSize: 8,
-  codebookSize: 8,
-  codeWidth: 4,
-  latentChannels: 4,
-  hidden: 8,
-  multipliers: [1, 1],
-  blocksPerLevel: 1,
-  attentionLevels: [1],
-  quantizer: 'gumbel',
-  normGroups: 2,
-};
+const vqgan: VqganConfiguration = { ...tinyVqgan, quantizer: 'gumbel' };
 const strided: ImageTokenizerConfiguration = { kind: 'strided-dvae', imageSize: 8, channels: 4, codebookSize: 12, codeWidth: 6, layers: 1, residualBlocks: 1, hidden: 8 };
 const relaxing: readonly (readonly [string, ImageTokenizerConfiguration])[] = [
   ['a dVAE', tinyDvae],

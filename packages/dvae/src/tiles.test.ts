@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { engines, openOnnx } from '../../backend-onnx/src/__fixtures__/engines.js';
 import { computeWith } from '../../core/src/__fixtures__/peers/peer-checks.js';
 import { noisePicture, tinyDvae } from './__fixtures__/tiny-dvae.js';
+import { tinyVqgan } from './__fixtures__/tiny-vqgan.js';
 import { architectureOf, type ImageTokenizerConfiguration, imageTokenizerParameters } from './architectures.js';
 import type { DvaeConfiguration } from './configuration.js';
 import type { StridedDvaeConfiguration } from './strided/configuration.js';
@@ -166,19 +167,7 @@ it('takes a picture of 512×320 pixels in pieces no larger than a tile and what 
 });
 
 describe('a VQGAN', () => {
-  const configuration: ImageTokenizerConfiguration = {
-    kind: 'vqgan',
-    imageSize: 8,
-    codebookSize: 8,
-    codeWidth: 4,
-    latentChannels: 4,
-    hidden: 8,
-    multipliers: [1, 1],
-    blocksPerLevel: 1,
-    attentionLevels: [1],
-    quantizer: 'nearest',
-    normGroups: 2,
-  };
+  const configuration: ImageTokenizerConfiguration = tinyVqgan;
 
   it('takes rectangles and sizes it was not trained at, each as a whole', async () => {
     const weights = weightsOf(configuration);

@@ -1,4 +1,4 @@
-import { deriveKey, type HostArray, int32Array, type Key, permutation, TesseraeError, uniform, uniformInteger } from '@tesserae/core';
+import { deriveKey, epochOrder, type HostArray, int32Array, type Key, TesseraeError, uniform, uniformInteger } from '@tesserae/core';
 import { imageLengthOf, type PriorConfiguration } from './configuration.js';
 import { padText } from './pad-text.js';
 
@@ -31,15 +31,10 @@ export function makePriorBatch(examples: readonly PriorExample[], options: Prior
   const positions = imageLengthOf(configuration);
   const text = new Int32Array(batch * textLength);
   const codes = new Int32Array(batch * positions);
-  let epoch = -1;
-  let order: Int32Array = new Int32Array();
+  const exampleOf = epochOrder(key, examples.length);
   for (let row = 0; row < batch; row += 1) {
     const turn = step * batch + row;
-    if (Math.floor(turn / examples.length) !== epoch) {
-      epoch = Math.floor(turn / examples.length);
-      order = permutation(deriveKey(key, 'order', epoch), examples.length);
-    }
-    const example = examples[order[turn % examples.length] ?? 0];
+    const example = examples[exampleOf(turn)];
     if (example === undefined) continue;
     if (example.codes.length !== positions) {
       throw new TesseraeError('model-incompatible', `An example has ${example.codes.length} codes; this prior's grid has ${positions}.`, {

@@ -2,25 +2,17 @@ import { type Backend, type Graph, type HostArray, type Picture, type StateStore
 import { codebookUsage, pictureFromPlanes } from '@tesserae/dvae';
 import { writeStrip } from '../pictures.js';
 import { pixelBatch, type TrainingPictures } from './pixel-batch.js';
+import { evaluateOnce, holdBack } from './validation.js';
 
-/** Pictures held back to see how well unseen ones come back. */
-const validationShare = 0.02;
-
-/** The first few pictures, at most a batch of them, for validation; the rest for training, or all where there are few. */
-export function holdBack(
+/** Pictures of stage one: some for validation, the others to train on, with their originals where crops are drawn from those. */
+export function holdBackPictures(
   pictures: readonly Uint8Array[],
   batch: number,
   originals?: readonly Picture[],
 ): { readonly validation: readonly Uint8Array[]; readonly training: TrainingPictures } {
   if (pictures.length === 0) throw new TesseraeError('dataset-empty', 'There are no pictures to train on.', { remedy: 'Give at least one.' });
-  const held = Math.max(1, Math.min(batch, Math.floor(pictures.length * validationShare)));
-  const from = pictures.length > held ? held : 0;
-  return { validation: pictures.slice(0, held), training: { pixels: pictures.slice(from), ...(originals === undefined ? {} : { originals: originals.slice(from) }) } };
-}
-
-/** Updates between two looks at unseen pictures, where nothing else is asked for. */
-export function defaultPreviewEvery(steps: number): number {
-  return Math.max(1, Math.min(500, Math.floor(steps / 4)));
+  const { validation, training } = holdBack(pictures, batch);
+  return { validation, training: { pixels: training, ...(originals === undefined ? {} : { originals: originals.slice(originals.length - training.length) }) } };
 }
 
 export interface MeasureOptions {
@@ -46,22 +38,17 @@ const passedOn = ['kl', 'elb', 'relaxedLoss', 'hardLoss'] as const;
  */
 export async function measureReconstructions(options: MeasureOptions): Promise<Readonly<Record<string, number>>> {
   const { backend, evaluation, inputs = {}, store, pictures, size, file } = options;
-  const program = await backend.compile(evaluation, { state: store });
-  try {
-    const results = await program.run({ pixels: pixelBatch(pictures, size, (row) => row, pictures.length), ...inputs });
-    const usage = codebookUsage(results.codeCounts?.data ?? []);
-    const planes = results.pictures?.data as Float32Array;
-    const originals = pictures.slice(0, 8).map((data): Picture => ({ width: size, height: size, data }));
-    const again = originals.map((_, index) => pictureFromPlanes(planes, index * 3 * size * size, size, size));
-    await writeStrip(file, [originals, again]);
-    return {
-      validationLoss: results.loss?.data[0] ?? Number.NaN,
-      psnr: -10 * Math.log10(results.squaredError?.data[0] ?? Number.NaN),
-      usedCodes: usage.used,
-      perplexity: usage.perplexity,
-      ...Object.fromEntries(passedOn.flatMap((name) => (results[name] === undefined ? [] : [[name, results[name].data[0] ?? Number.NaN]]))),
-    };
-  } finally {
-    program.dispose();
-  }
+  const results = await evaluateOnce(backend, evaluation, store, { pixels: pixelBatch(pictures, size, (row) => row, pictures.length), ...inputs });
+  const usage = codebookUsage(results.codeCounts?.data ?? []);
+  const planes = results.pictures?.data as Float32Array;
+  const originals = pictures.slice(0, 8).map((data): Picture => ({ width: size, height: size, data }));
+  const again = originals.map((_, index) => pictureFromPlanes(planes, index * 3 * size * size, size, size));
+  await writeStrip(file, [originals, again]);
+  return {
+    validationLoss: results.loss?.data[0] ?? Number.NaN,
+    psnr: -10 * Math.log10(results.squaredError?.data[0] ?? Number.NaN),
+    usedCodes: usage.used,
+    perplexity: usage.perplexity,
+    ...Object.fromEntries(passedOn.flatMap((name) => (results[name] === undefined ? [] : [[name, results[name].data[0] ?? Number.NaN]]))),
+  };
 }

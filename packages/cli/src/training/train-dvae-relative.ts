@@ -26,9 +26,10 @@ import {
 import { describeRecipe } from './describe-recipe.js';
 import type { DvaeRelativeRecipe } from './dvae-relative-recipes.js';
 import type { TrainImageTokenizerOptions } from './image-tokenizer-recipe.js';
-import { defaultPreviewEvery, holdBack, measureReconstructions } from './measure-reconstructions.js';
+import { holdBackPictures, measureReconstructions } from './measure-reconstructions.js';
 import { drawnBatch, pixelBatch } from './pixel-batch.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
+import { defaultPreviewEvery } from './validation.js';
 
 /** Pictures whose latents the first codebook is made from. */
 const clusteredPictures = 200;
@@ -55,7 +56,7 @@ export async function trainDvaeRelative(options: Omit<TrainImageTokenizerOptions
   const { imageSize: size, codebookSize } = configuration;
   const side = size / architectureOf(configuration).downsampling;
   const key = deriveKey(keyFromSeed(recipe.seed), configuration.kind);
-  const { validation, training } = holdBack(options.pictures, batch, recipe.augment === true ? options.originals : undefined);
+  const { validation, training } = holdBackPictures(options.pictures, batch, recipe.augment === true ? options.originals : undefined);
   const step = createTrainingStep(`train ${configuration.kind}`, trainingLoss(recipe), recipe);
   const evaluation = createEvaluationStep(`evaluate ${configuration.kind}`, reconstructionLoss(configuration, validation.length), { average: recipe.ema !== undefined });
   const folder = join(modelFolder, 'training', 'image-tokenizer');

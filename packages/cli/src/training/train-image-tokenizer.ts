@@ -20,10 +20,11 @@ import { writeModelParts } from '@tesserae/core/node';
 import { downsamplingOf, dvaeTrainingLoss, dvaeValidationLoss, initialiseDvae, parseDvaeConfiguration } from '@tesserae/dvae';
 import { describeRecipe } from './describe-recipe.js';
 import type { TrainImageTokenizerOptions } from './image-tokenizer-recipe.js';
-import { defaultPreviewEvery, holdBack, measureReconstructions } from './measure-reconstructions.js';
+import { holdBackPictures, measureReconstructions } from './measure-reconstructions.js';
 import { drawnBatch, pixelBatch } from './pixel-batch.js';
 import { refineDecoder } from './refine-decoder.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
+import { defaultPreviewEvery } from './validation.js';
 import { warmUpImageTokenizer } from './warm-up-image-tokenizer.js';
 
 /** Pictures whose bottleneck vectors are clustered into the first codebook. */
@@ -37,7 +38,7 @@ export async function trainImageTokenizer(options: TrainImageTokenizerOptions): 
   const size = configuration.imageSize;
   const grid = size / downsamplingOf(configuration);
   const key = deriveKey(keyFromSeed(recipe.seed), 'image-tokenizer');
-  const { validation, training } = holdBack(options.pictures, batch, recipe.augment === true ? options.originals : undefined);
+  const { validation, training } = holdBackPictures(options.pictures, batch, recipe.augment === true ? options.originals : undefined);
 
   const step = createTrainingStep('train image tokenizer', dvaeTrainingLoss(configuration, batch, recipe), recipe);
   const evaluation = createEvaluationStep('evaluate image tokenizer', dvaeValidationLoss(configuration, validation.length, recipe), { average: true });

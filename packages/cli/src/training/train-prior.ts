@@ -17,6 +17,7 @@ import { type BytePairModel, makePriorBatch, type PriorConfiguration, type Prior
 import type { GenerationSettings } from '../sampling.js';
 import type { Output } from '../terminal/output.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
+import { defaultPreviewEvery, evaluateOnce, holdBack } from './validation.js';
 
 export interface PriorRecipe {
   readonly configuration: PriorConfiguration;
@@ -53,22 +54,17 @@ export interface TrainPriorOptions {
   readonly signal: AbortSignal;
 }
 
-/** Pictures held back to see how well unseen ones are foretold. */
-const validationShare = 0.02;
-
 /** Trains stage two and writes it into the model folder as parts `prior` and `textTokenizer`. */
 export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<Record<string, number>>> {
   const { recipe, backend, textTokenizer, modelFolder } = options;
   const { configuration, batch, steps } = recipe;
   const key = deriveKey(keyFromSeed(recipe.seed), 'prior');
   const examples = options.pictures.map(({ captions, codes }): PriorExample => ({ captions: captions.map((caption) => textTokenizer.encode(caption)), codes }));
-  const held = Math.max(1, Math.min(64, Math.floor(examples.length * validationShare)));
-  const validation = examples.slice(0, held);
-  const training = examples.length > held ? examples.slice(held) : examples;
+  const { validation, training } = holdBack(examples, 64);
 
   const loss = priorTrainingLoss(configuration, { batch });
   const step = createTrainingStep('train prior', loss, recipe);
-  const evaluation = createEvaluationStep('evaluate prior', priorTrainingLoss(configuration, { batch: held }), { average: true });
+  const evaluation = createEvaluationStep('evaluate prior', priorTrainingLoss(configuration, { batch: validation.length }), { average: true });
   const folder = join(modelFolder, 'training', 'prior');
   let figures: Readonly<Record<string, number>> = {};
   const inputs = (from: readonly PriorExample[], size: number, at: number, captionDropout: number): Record<string, HostArray> => ({
@@ -88,16 +84,11 @@ export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<R
     output: options.output,
     signal: options.signal,
     batch: (at) => inputs(training, batch, at, recipe.captionDropout),
-    evaluateEvery: Math.max(1, Math.min(500, Math.floor(steps / 4))),
+    evaluateEvery: defaultPreviewEvery(steps),
     evaluate: async (store, _, log) => {
-      const program = await backend.compile(evaluation, { state: store });
-      try {
-        const results = await program.run(inputs(validation, held, 0, 0));
-        figures = { validationTextLoss: results.textLoss?.data[0] ?? Number.NaN, validationImageLoss: results.imageLoss?.data[0] ?? Number.NaN };
-        await log(figures);
-      } finally {
-        program.dispose();
-      }
+      const results = await evaluateOnce(backend, evaluation, store, inputs(validation, validation.length, 0, 0));
+      figures = { validationTextLoss: results.textLoss?.data[0] ?? Number.NaN, validationImageLoss: results.imageLoss?.data[0] ?? Number.NaN };
+      await log(figures);
     },
   });
 

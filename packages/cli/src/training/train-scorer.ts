@@ -5,6 +5,7 @@ import {
   createEvaluationStep,
   createTrainingStep,
   deriveKey,
+  epochOrder,
   type HostArray,
   type ImageTokenizer,
   initialTrainingState,
@@ -12,7 +13,6 @@ import {
   keyFromSeed,
   type MuonOptions,
   type Picture,
-  permutation,
   type Schedule,
   type TextTokenizer,
   trainedParameters,
@@ -22,6 +22,7 @@ import { writeModelParts } from '@tesserae/core/node';
 import type { Output } from '../terminal/output.js';
 import { pixelBatch } from './pixel-batch.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
+import { defaultPreviewEvery, evaluateOnce, holdBack } from './validation.js';
 
 export interface ScorerRecipe {
   readonly configuration: CaptionerConfiguration;
@@ -56,8 +57,6 @@ export interface TrainScorerOptions {
   readonly signal: AbortSignal;
 }
 
-/** Pictures held back to see how well unseen ones are described. */
-const validationShare = 0.02;
 /** Pictures sent through the image tokenizer at a time. */
 const reconstructionBatch = 32;
 
@@ -91,37 +90,29 @@ export async function trainScorer(options: TrainScorerOptions): Promise<Readonly
   const { configuration, batch, steps } = recipe;
   const key = deriveKey(keyFromSeed(recipe.seed), 'scorer');
   const pixels = await halfReconstructed(options);
-  const captions = pictures.map((picture) => picture.captions.map((caption) => captionIds(configuration, textTokenizer.encode(caption))));
-  const held = Math.max(1, Math.min(64, Math.floor(pictures.length * validationShare)));
-  const trained = Math.max(1, pictures.length - held);
-  // A set of one picture is its own validation.
-  const firstTrained = pictures.length > held ? held : 0;
+  const examples = pictures.map((picture, index) => ({
+    pixels: pixels[index] ?? new Uint8Array(),
+    captions: picture.captions.map((caption) => captionIds(configuration, textTokenizer.encode(caption))),
+  }));
+  const { validation, training } = holdBack(examples, 64);
 
   const step = createTrainingStep('train scorer', captionerTrainingLoss(configuration, { batch }), recipe);
-  const evaluation = createEvaluationStep('evaluate scorer', captionerTrainingLoss(configuration, { batch: held }), { average: true });
+  const evaluation = createEvaluationStep('evaluate scorer', captionerTrainingLoss(configuration, { batch: validation.length }), { average: true });
   const folder = join(modelFolder, 'training', 'scorer');
   let figures: Readonly<Record<string, number>> = {};
 
-  const inputs = (chosen: readonly number[], captionOf: (row: number, count: number) => number): Record<string, HostArray> => {
-    const { textLength } = configuration;
+  const inputs = (chosen: typeof examples, captionOf: (row: number, count: number) => number): Record<string, HostArray> => {
+    const { textLength, imageSize } = configuration;
     const text = new Int32Array(chosen.length * textLength);
-    chosen.forEach((index, row) => {
-      const known = captions[index] ?? [];
-      text.set(known[captionOf(row, Math.max(1, known.length))] ?? captionIds(configuration, []), row * textLength);
+    chosen.forEach(({ captions }, row) => {
+      text.set(captions[captionOf(row, Math.max(1, captions.length))] ?? captionIds(configuration, []), row * textLength);
     });
-    return { pixels: pixelBatch(pixels, configuration.imageSize, (row) => chosen[row] ?? 0, chosen.length), text: int32Array([chosen.length, textLength], text) };
+    const seen = chosen.map((example) => example.pixels);
+    return { pixels: pixelBatch(seen, imageSize, (row) => row, chosen.length), text: int32Array([chosen.length, textLength], text) };
   };
-  let epoch = -1;
-  let order: Int32Array = new Int32Array();
+  const exampleOf = epochOrder(key, training.length);
   const batchAt = (at: number): Record<string, HostArray> => {
-    const chosen = Array.from({ length: batch }, (_, row) => {
-      const turn = at * batch + row;
-      if (Math.floor(turn / trained) !== epoch) {
-        epoch = Math.floor(turn / trained);
-        order = permutation(deriveKey(key, 'order', epoch), trained);
-      }
-      return firstTrained + (order[turn % trained] ?? 0);
-    });
+    const chosen = Array.from({ length: batch }, (_, row) => training[exampleOf(at * batch + row)]).flatMap((example) => example ?? []);
     return inputs(chosen, (row, count) => uniformInteger(deriveKey(key, 'caption', at), count, row));
   };
 
@@ -138,21 +129,16 @@ export async function trainScorer(options: TrainScorerOptions): Promise<Readonly
     output: options.output,
     signal: options.signal,
     batch: batchAt,
-    evaluateEvery: Math.max(1, Math.min(500, Math.floor(steps / 4))),
+    evaluateEvery: defaultPreviewEvery(steps),
     evaluate: async (store, _, log) => {
-      const program = await backend.compile(evaluation, { state: store });
-      try {
-        const results = await program.run(
-          inputs(
-            Array.from({ length: held }, (__, index) => index),
-            () => 0,
-          ),
-        );
-        figures = { validationCaptionLoss: results.loss?.data[0] ?? Number.NaN };
-        await log(figures);
-      } finally {
-        program.dispose();
-      }
+      const results = await evaluateOnce(
+        backend,
+        evaluation,
+        store,
+        inputs([...validation], () => 0),
+      );
+      figures = { validationCaptionLoss: results.loss?.data[0] ?? Number.NaN };
+      await log(figures);
     },
   });
   await writeModelParts(modelFolder, {

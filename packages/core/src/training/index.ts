@@ -1,4 +1,5 @@
 export type { AdamWOptions } from './adamw.js';
+export { epochOrder } from './epochs.js';
 export { type MuonOptions, orthogonalise } from './muon.js';
 export { globalNorm, type OptimizerOptions, stateNames } from './optimizer.js';
 export { type Schedule, scheduleTensor, scheduleValue } from './schedules.js';

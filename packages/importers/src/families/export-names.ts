@@ -12,6 +12,11 @@ import { tamingVqganNames } from './taming-vqgan.js';
  * @throws TesseraeError `invalid-argument` where there is none.
  */
 export function exportNames(configuration: ImageTokenizerConfiguration): { readonly family: string; readonly names: Iterable<WeightName> } {
+  if (configuration.seamless === true) {
+    throw new TesseraeError('invalid-argument', "This image tokenizer's convolutions go on at the opposite edge; the peers' code would pad with zeros and give other pictures.", {
+      remedy: 'Export it as ONNX.',
+    });
+  }
   switch (configuration.kind) {
     case 'dvae':
       return { family: 'openai-dvae', names: openaiDvaeNames(configuration) };

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
-import { convolutionKernelOf, decodeMask, imagePattern, jointMask } from './attention-patterns.js';
+import { convolutionKernelOf, imagePattern, jointMask } from './attention-patterns.js';
 import { type AttentionPattern, layerPatterns, type PriorConfiguration, patternNames } from './configuration.js';
 
 const paperGrid = { rows: 32, columns: 32 };
-const keys = (seen: readonly boolean[]): number[] => seen.flatMap((isSeen, key) => (isSeen ? [key] : []));
 
 /** Grid positions that a token may look at. */
 function seenFrom(pattern: AttentionPattern, query: number, configuration: Pick<PriorConfiguration, 'grid' | 'convolutionKernel'>): number[] {
@@ -77,23 +76,5 @@ describe('the joint mask', () => {
     const { data } = jointMask(configuration, 'column', 4);
     const rows = Array.from({ length: 7 }, (_, row) => Array.from(data.subarray(row * 7, row * 7 + 7)).join(''));
     expect(rows).toEqual(['1000000', '1100000', '1110000', '1111000', '1110100', '1111010', '1110101']);
-  });
-
-  it.each(allPatterns)('is what the decode mask of %s adds up to, for any span', (pattern) => {
-    const { grid } = tinyConfiguration;
-    const prefix = tinyConfiguration.textLength + 1;
-    const positions = grid.rows * grid.columns;
-    const joint = jointMask(tinyConfiguration, pattern, positions);
-    for (const span of [1, grid.columns]) {
-      const { data } = decodeMask(tinyConfiguration, pattern, span);
-      const width = prefix + positions + span;
-      for (let query = 0; query < positions; query += 1) {
-        const seen = new Set<number>();
-        for (let key = 0; key < prefix + positions; key += 1) if (data[query * width + key]) seen.add(key);
-        for (let key = 0; key < span; key += 1) if (data[query * width + prefix + positions + key]) seen.add(prefix + query - (query % span) + key);
-        const row = joint.data.subarray((prefix + query) * (prefix + positions), (prefix + query + 1) * (prefix + positions));
-        expect([...seen].sort((a, b) => a - b)).toEqual(keys(Array.from(row, (value) => value === 1)));
-      }
-    }
   });
 });

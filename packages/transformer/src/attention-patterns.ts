@@ -1,5 +1,5 @@
 import { boolArray, type Grid, type HostArrayOf } from '@tesserae/core';
-import { type AttentionPattern, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { type AttentionPattern, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 
 /** The side of the paper's convolutional pattern (Appendix B.1). */
 const paperKernel = 11;
@@ -71,26 +71,4 @@ export function jointMask(configuration: PriorConfiguration, pattern: AttentionP
     }
   }
   return boolArray([length, length], mask);
-}
-
-/**
- * The joint mask cut for decoding in spans of `span` tokens (a row of the grid, or one token): bool
- * [positions, prefix + positions + span], what an image token may see of the cache, which ends before its own span, and of
- * its own span.
- */
-export function decodeMask(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): HostArrayOf<'bool'> {
-  const prefix = prefixLengthOf(configuration);
-  const positions = imageLengthOf(configuration);
-  const width = prefix + positions + span;
-  const looks = imagePattern(pattern, configuration);
-  const mask = new Uint8Array(positions * width);
-  for (let query = 0; query < positions; query += 1) {
-    const spanStart = query - (query % span);
-    const row = mask.subarray(query * width, (query + 1) * width);
-    row.fill(1, 0, prefix);
-    for (let key = 0; key <= query; key += 1) {
-      if (looks(query, key)) row[key < spanStart ? prefix + key : prefix + positions + key - spanStart] = 1;
-    }
-  }
-  return boolArray([positions, width], mask);
 }

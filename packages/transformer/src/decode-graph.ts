@@ -11,10 +11,10 @@ import {
   matMul,
   multiply,
   type ParameterScope,
-  pad,
   reduceSum,
   replaceSlice,
   reshape,
+  type Shape,
   sliceAxis,
   softmax,
   type Tensor,
@@ -23,21 +23,38 @@ import {
   transpose,
   where,
 } from '@tesserae/core';
-import { decodeMask } from './attention-patterns.js';
 import { stableSoftmax } from './blocks/stable.js';
 import { type KeysAndValues, runStack } from './blocks/stack.js';
 import { declareCondition } from './condition.js';
-import { choicesOf, headSizeOf, imageLengthOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { type AttentionPattern, choicesOf, headSizeOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import { fillMemory, readMemory, withoutHidden } from './decode-memory.js';
 import { embedImageAt } from './embeddings.js';
+import {
+  beginCache,
+  type CacheLayout,
+  cacheLayout,
+  cacheMask,
+  cacheShape,
+  columnPlaces,
+  extendCache,
+  joinTokens,
+  ownPositions,
+  type PastReader,
+  readColumns,
+  readWhole,
+} from './layer-cache.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
 import { stackShape } from './stack-shapes.js';
 import { jointStream, outputLogits } from './transformer.js';
 
-/** How many candidates are decoded together, and the guidance branches each is asked by. */
+/** What decoding programs that share caches have in common. */
 export interface DecodeBatch {
+  /** Candidates decoded together. */
   readonly candidates: number;
+  /** Guidance branches each is asked by. */
   readonly branches: number;
+  /** Tokens a program call: a row of the grid, or one. */
+  readonly span: number;
 }
 
 /** Names of the values that stay on the device between the calls of one decoding. */
@@ -48,9 +65,17 @@ export const decodeStateNames = {
   logits: 'logits',
 } as const;
 
-/** Shape of a cache: start of text, text and every image position, branch-major in the batch. */
-export function cacheShape(configuration: PriorConfiguration, { candidates, branches }: DecodeBatch): readonly number[] {
-  return [branches * candidates, configuration.heads, prefixLengthOf(configuration) + imageLengthOf(configuration), headSizeOf(configuration)];
+/** How each layer's cache is laid out, and its shape: keys and values are alike. Branch-major in the batch. */
+export function layerCacheTypes(
+  configuration: PriorConfiguration,
+  { candidates, branches, span }: DecodeBatch,
+): readonly { readonly layout: CacheLayout; readonly shape: Shape }[] {
+  const layouts = new Map<AttentionPattern, CacheLayout>();
+  return layerPatterns(configuration).map((pattern) => {
+    const layout = layouts.get(pattern) ?? cacheLayout(configuration, pattern, span);
+    layouts.set(pattern, layout);
+    return { layout, shape: cacheShape(configuration, layout, branches * candidates, headSizeOf(configuration)) };
+  });
 }
 
 export function logitsShape(configuration: PriorConfiguration, { candidates, branches }: DecodeBatch): readonly number[] {
@@ -81,21 +106,24 @@ export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBat
   const { known, shared } = options;
   const rows = shared ? batch.branches : batch.branches * batch.candidates;
   const copies = shared ? batch.candidates : 1;
-  const free = imageLengthOf(configuration) - known;
+  const caches = layerCacheTypes(configuration, batch);
+  const prefix = prefixLengthOf(configuration);
   return trace('prefill', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
     const given = declareCondition(scope, configuration, rows);
     const codes = known === 0 ? undefined : scope.input('codes', [rows, known], 'int32');
     const weights = scope.input('weights', [batch.branches]);
-    const fill = (name: string, value: Tensor): void => {
-      scope.state(name, cacheShape(configuration, batch));
-      scope.assign(name, pad(repeatRows(value, copies), [0, 0, 0, 0], [0, 0, free, 0]));
+    const fill = (name: string, value: Tensor, layer: number): void => {
+      const cache = caches[layer];
+      if (cache === undefined) return;
+      scope.state(name, cache.shape);
+      scope.assign(name, repeatRows(beginCache(value, prefix, cache.layout), copies));
     };
     const stream = jointStream(parameters, configuration, given, codes, {
       ...fillMemory(scope, configuration, given, batch.branches * batch.candidates, (x) => repeatRows(x, copies)),
       keep({ keys, values }, layer) {
-        fill(decodeStateNames.keys(layer), keys);
-        fill(decodeStateNames.values(layer), values);
+        fill(decodeStateNames.keys(layer), keys, layer);
+        fill(decodeStateNames.values(layer), values, layer);
       },
     });
     const last = reshape(sliceAxis(stream, 1, (stream.shape[1] ?? 1) - 1, 1), [rows, configuration.width]);
@@ -118,39 +146,49 @@ function repeatBranches(x: Tensor, branches: number): Tensor {
 }
 
 interface LayerCache {
+  readonly layout: CacheLayout;
   readonly past: KeysAndValues;
-  /** bool by image position: [positions, cache length + span] (`decodeMask`). */
+  readonly reader: PastReader;
+  /** bool by image position (`cacheMask`). */
   readonly mask: Tensor;
   /** Which of the condition's positions are looked at, where not all are (`DecodeMemory.prefixMask`). */
   readonly prefixMask: Tensor | undefined;
   readonly normalise: typeof softmax;
 }
 
-/** softmax over the cache and the span's own keys together, without copying the cache to join them. */
+/** softmax over the pieces of the cache and the span's own keys together, without copying them to join them. */
 function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, position: Tensor): Tensor {
   const scaled = multiply(queries, 1 / Math.sqrt(queries.shape[3] ?? 1));
+  const pieces = [...cache.reader.at(position), own];
   const scores = concat(
-    [cache.past.keys, own.keys].map((keys) => matMul(scaled, keys, { transposeB: true })),
+    pieces.map(({ keys }) => matMul(scaled, keys, { transposeB: true })),
     3,
   );
   const seen = gather(cache.mask, position);
   const weights = cache.normalise(where(cache.prefixMask === undefined ? seen : withoutHidden(seen, cache.prefixMask), scores, maskedScore));
-  const pastLength = cache.past.keys.shape[2] ?? 0;
-  const pastPart = matMul(sliceAxis(weights, 3, 0, pastLength), cache.past.values);
-  return add(pastPart, matMul(sliceAxis(weights, 3, pastLength, own.keys.shape[2] ?? 0), own.values));
+  let start = 0;
+  const parts = pieces.map(({ values }) => {
+    const length = values.shape[2] ?? 0;
+    start += length;
+    return matMul(sliceAxis(weights, 3, start - length, length), values);
+  });
+  return parts.reduce(add);
 }
 
-function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, span: number, prefixMask: Tensor | undefined): LayerCache[] {
+function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, prefixMask: Tensor | undefined): LayerCache[] {
   const normalise = choicesOf(configuration).stable ? stableSoftmax : softmax;
-  const shape = cacheShape(configuration, batch);
+  const prefix = prefixLengthOf(configuration);
   const patterns = layerPatterns(configuration);
-  // Layers of one pattern share its masks: engines then look them up once a token, not once a layer.
-  const masks = new Map([...new Set(patterns)].map((pattern) => [pattern, scope.literal(decodeMask(configuration, pattern, span))] as const));
-  return patterns.flatMap((pattern, layer) => {
-    const mask = masks.get(pattern);
+  // Layers of one pattern share its tables: engines then look them up once a token, not once a layer.
+  const masks = new Map([...new Set(patterns)].map((pattern) => [pattern, scope.literal(cacheMask(configuration, pattern, batch.span))] as const));
+  let columns: Tensor | undefined;
+  return layerCacheTypes(configuration, batch).flatMap(({ layout, shape }, layer) => {
+    const mask = masks.get(patterns[layer] ?? 'full');
     if (mask === undefined) return [];
     const past = { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) };
-    return [{ past, mask, prefixMask, normalise }];
+    if (layout.kind !== 'column') return [{ layout, past, reader: readWhole(past), mask, prefixMask, normalise }];
+    columns ??= scope.literal(columnPlaces(configuration));
+    return [{ layout, past, reader: readColumns(past, prefix, columns), mask, prefixMask, normalise }];
   });
 }
 
@@ -158,15 +196,17 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
  * Decodes `span` tokens (a row of the grid, or one) in a loop inside the graph. Each iteration mixes the branches,
  * changes the scores, samples, and runs the model one token further. The caches are only read in the loop, which
  * carries the span's own keys and values; afterwards they are written once (an engine may copy state at every run).
+ * A layer keeps and reads only what its pattern looks at (`layer-cache.ts`), so that a call costs as much for the last row as for the first.
  *
  * Inputs: `span` int32 scalar (which span), `known` int32 [candidates, span] (−1 = free), `weights` float32 [branches],
  * and those of the sampling plan (`samplingInputs`). Results: `tokens` int32 [candidates, span]; `scores` float32
  * [candidates, codebookSize] of the position after the span, guidance mixed in.
  */
-export function decodeSpanGraph(configuration: PriorConfiguration, batch: DecodeBatch, span: number, plan: SamplingPlan): Graph {
-  const { candidates, branches } = batch;
+export function decodeSpanGraph(configuration: PriorConfiguration, batch: DecodeBatch, plan: SamplingPlan): Graph {
+  const { candidates, branches, span } = batch;
   const { width, heads } = configuration;
   const shape = stackShape(configuration);
+  const prefix = prefixLengthOf(configuration);
   return trace('decode-span', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
     const spanIndex = scope.input('span', [], 'int32');
@@ -174,43 +214,56 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const weights = scope.input('weights', [branches]);
     const sampling = samplingInputs(scope, plan, [candidates, span]);
     const memory = readMemory(scope, configuration, branches * candidates);
-    const caches = layerCaches(scope, configuration, batch, span, memory.prefixMask);
+    const caches = layerCaches(scope, configuration, batch, memory.prefixMask);
     const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
     const emptyBuffer = broadcastTo(scope.literal(0), [branches * candidates, heads, span, shape.headSize]);
+    // Layers that look at more of the span than their own token carry its keys and values; the others only leave them behind.
+    const carrying = caches.map(({ layout }) => ownPositions(layout, span) > 1);
+    const bufferOf = (layer: number): number => 2 * carrying.slice(0, layer).filter(Boolean).length;
+    const buffered = bufferOf(caches.length);
 
-    const carriedFirst = [firstLogits, ...caches.flatMap(() => [emptyBuffer, emptyBuffer]), ...memory.carried];
+    const carriedFirst = [firstLogits, ...Array<Tensor>(buffered).fill(emptyBuffer), ...memory.carried];
     const decoded = loop(scope, span, carriedFirst, (column, [logits = firstLogits, ...buffers]) => {
       const position = add(multiply(spanIndex, span), column);
       const scores = changeScores(plan.changes, mixBranches(logits, weights, batch), position);
       const given = gather(known, column, 1);
       const token = where(greaterOrEqual(given, 0), given, sampleTokens(scores, plan, sampling, column));
       const updated: Tensor[] = [];
+      const left: Tensor[] = [];
       const remembered: Tensor[] = [];
       const input = embedImageAt(parameters, configuration, repeatBranches(token, branches), position);
       const stream = runStack(parameters, shape, input, {
-        ...memory.at(position, buffers.slice(2 * caches.length), remembered),
+        ...memory.at(position, buffers.slice(buffered), remembered),
         attend(queries, own, layer) {
-          const keys = replaceSlice(buffers[layer * 2] ?? emptyBuffer, own.keys, column, 2);
-          const values = replaceSlice(buffers[layer * 2 + 1] ?? emptyBuffer, own.values, column, 2);
-          updated.push(keys, values);
           const cache = caches[layer];
-          return cache === undefined ? own.values : attendCached(queries, cache, { keys, values }, position);
+          if (cache === undefined) return own.values;
+          if (carrying[layer] !== true) {
+            left.push(own.keys, own.values);
+            return attendCached(queries, cache, own, position);
+          }
+          const buffer = bufferOf(layer);
+          const keys = replaceSlice(buffers[buffer] ?? emptyBuffer, own.keys, column, 2);
+          const values = replaceSlice(buffers[buffer + 1] ?? emptyBuffer, own.values, column, 2);
+          updated.push(keys, values);
+          return attendCached(queries, cache, { keys, values }, position);
         },
       });
       const next = codeLogits(parameters, configuration, reshape(stream, [branches * candidates, width]));
-      return { carried: [next, ...updated, ...remembered], stacked: [token] };
+      return { carried: [next, ...updated, ...remembered], stacked: [token, ...left] };
     });
 
     const [lastLogits = firstLogits, ...buffers] = decoded.carried;
-    const spanStart = add(multiply(spanIndex, span), prefixLengthOf(configuration));
-    caches.forEach(({ past }, layer) => {
-      const [keys = emptyBuffer, values = emptyBuffer] = buffers.slice(layer * 2, layer * 2 + 2);
-      scope.assign(decodeStateNames.keys(layer), replaceSlice(past.keys, keys, spanStart, 2));
-      scope.assign(decodeStateNames.values(layer), replaceSlice(past.values, values, spanStart, 2));
+    const [tokens, ...left] = decoded.stacked;
+    const made = [...buffers.slice(0, buffered)];
+    const spanStart = add(multiply(spanIndex, span), prefix);
+    caches.forEach(({ past, layout }, layer) => {
+      const [keys = emptyBuffer, values = emptyBuffer] = carrying[layer] === true ? made.splice(0, 2) : left.splice(0, 2).map(joinTokens);
+      if (layout.positions === 0) return;
+      scope.assign(decodeStateNames.keys(layer), extendCache(past.keys, keys, spanStart, prefix, layout));
+      scope.assign(decodeStateNames.values(layer), extendCache(past.values, values, spanStart, prefix, layout));
     });
-    memory.write(buffers.slice(2 * caches.length));
+    memory.write(buffers.slice(buffered));
     scope.assign(decodeStateNames.logits, lastLogits);
-    const [tokens] = decoded.stacked;
     if (tokens !== undefined) scope.output('tokens', transpose(tokens, [1, 0]));
     scope.output('scores', mixBranches(lastLogits, weights, batch));
   });

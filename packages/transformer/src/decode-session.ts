@@ -1,6 +1,6 @@
 import { type Backend, type Graph, type HostArray, type Program, type StateStore, type WeightSource, zerosArray } from '@tesserae/core';
 import type { PriorConfiguration } from './configuration.js';
-import { cacheShape, type DecodeBatch, decodeStateNames, logitsShape } from './decode-graph.js';
+import { type DecodeBatch, decodeStateNames, layerCacheTypes, logitsShape } from './decode-graph.js';
 import { memoryTypes } from './decode-memory.js';
 
 /** Device state for one batch shape and the programs compiled on it. Serves one decoding at a time. */
@@ -48,11 +48,10 @@ export async function createSession({ backend, weights, initialState }: SessionO
 
 /** Empty caches, logits and memory for a batch. */
 export function emptyDecodeState(configuration: PriorConfiguration, batch: DecodeBatch): Map<string, HostArray> {
-  const cache = (): HostArray => zerosArray(cacheShape(configuration, batch));
   const state = new Map<string, HostArray>([[decodeStateNames.logits, zerosArray(logitsShape(configuration, batch))]]);
-  for (let layer = 0; layer < configuration.layers; layer += 1) {
-    state.set(decodeStateNames.keys(layer), cache());
-    state.set(decodeStateNames.values(layer), cache());
+  for (const [layer, { shape }] of layerCacheTypes(configuration, batch).entries()) {
+    state.set(decodeStateNames.keys(layer), zerosArray(shape));
+    state.set(decodeStateNames.values(layer), zerosArray(shape));
   }
   for (const [name, { shape, dtype }] of memoryTypes(configuration, batch.branches * batch.candidates)) state.set(name, zerosArray(shape, dtype));
   return state;

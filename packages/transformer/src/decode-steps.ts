@@ -78,7 +78,7 @@ export async function decodeByRow(decoding: Decoding, row: number): Promise<void
     weights: branchWeights(decoding),
     ...samplingValues(decoding, start, columns),
   };
-  const results = await session.run(`row|${planKey(plan, numberOf)}`, () => decodeSpanGraph(configuration, batch, columns, plan), inputs, signal);
+  const results = await session.run(`row|${planKey(plan, numberOf)}`, () => decodeSpanGraph(configuration, batch, plan), inputs, signal);
   const made = result(results, 'tokens').data;
   tokens.forEach((all, candidate) => {
     all.set(made.subarray(candidate * columns, (candidate + 1) * columns), start);
@@ -146,7 +146,7 @@ export async function decodeByToken(decoding: Decoding, row: number, first: Host
       ),
       weights: branchWeights(decoding),
     };
-    scores = result(await session.run('token', () => decodeSpanGraph(configuration, batch, 1, reading), inputs, signal), 'scores');
+    scores = result(await session.run('token', () => decodeSpanGraph(configuration, batch, reading), inputs, signal), 'scores');
   }
   return scores;
 }

@@ -2,7 +2,7 @@ import { add, type DecodeRequest, deriveKey, equal, type GraphLogits, type Image
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { afterAll, describe, expect, it } from 'vitest';
 import { forward, lively, logSoftmaxOf, sourceOf, tinyConfiguration } from './__fixtures__/tiny-prior.js';
-import type { AttentionPattern, PriorConfiguration } from './configuration.js';
+import type { PriorConfiguration } from './configuration.js';
 import { createTransformerPrior } from './prior.js';
 
 const backend = createReferenceBackend();
@@ -66,15 +66,23 @@ function decodeUncached(configuration: PriorConfiguration, request: DecodeReques
   });
 }
 
-const patterns: (AttentionPattern | 'paper')[] = ['full', 'row', 'column', 'convolutional', 'paper'];
+const patterns: readonly PriorConfiguration['attention'][] = [
+  'full',
+  'paper',
+  ['row', 'row', 'row'],
+  ['column', 'column', 'column'],
+  ['convolutional', 'convolutional', 'convolutional'],
+  // What one layer keeps must not be taken for another's.
+  ['axialRow', 'convLike', 'axialColumn'],
+];
 const guidance: DecodeRequest['branches'] = [
   { text: Int32Array.of(2, 5), weight: 2.5 },
   { text: new Int32Array(), weight: -1.5 },
 ];
 
 describe('greedy decoding with caches', () => {
-  it.each(patterns)('makes the tokens of the uncached model with %s attention', async (pattern) => {
-    const configuration: PriorConfiguration = { ...tinyConfiguration, layers: 3, attention: pattern === 'full' || pattern === 'paper' ? pattern : [pattern, pattern, pattern] };
+  it.each(patterns.map((pattern) => [pattern] as const))('makes the tokens of the uncached model with attention %s', async (pattern) => {
+    const configuration: PriorConfiguration = { ...tinyConfiguration, layers: 3, attention: pattern };
     const prior = priorOf(configuration);
     const requests = [
       requestOf(),
@@ -124,8 +132,8 @@ describe('sampled decoding', () => {
     }
   });
 
-  it.each(patterns)('is the inverse CDF of the uncached distribution at every position with %s attention', async (pattern) => {
-    const configuration: PriorConfiguration = { ...tinyConfiguration, layers: 3, attention: pattern === 'full' || pattern === 'paper' ? pattern : [pattern, pattern, pattern] };
+  it.each(patterns.map((pattern) => [pattern] as const))('is the inverse CDF of the uncached distribution at every position with attention %s', async (pattern) => {
+    const configuration: PriorConfiguration = { ...tinyConfiguration, layers: 3, attention: pattern };
     const request = requestOf({ sampling: { temperature: 1 }, known: [0, 1, 2, 3, 4, 5, 6, 7].map(nothingKnown) });
     const decoded = await decodeAll(priorOf(configuration), request);
     decoded.forEach((tokens, candidate) => {

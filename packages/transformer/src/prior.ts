@@ -79,8 +79,8 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
   const decodeSessions = createLeasePool<DecodeSession>(
     keptSessions,
     async (kind) => {
-      const [candidates = 1, branches = 1] = kind.split('×').map(Number);
-      return createSession({ backend, weights, initialState: emptyDecodeState(configuration, { candidates, branches }) });
+      const [candidates = 1, branches = 1, span = 1] = kind.split('×').map(Number);
+      return createSession({ backend, weights, initialState: emptyDecodeState(configuration, { candidates, branches, span }) });
     },
     (session) => session.dispose(),
   );
@@ -106,12 +106,12 @@ export function createTransformerPrior({ config, weights, backend, maximumBatch 
     const byToken = changes.some(({ host }) => host !== undefined);
     const plan = samplingPlan(request.sampling, configuration.codebookSize, byToken ? [] : changes.flatMap(({ graph }) => graph ?? []));
     const { leading, trailingFrom } = knownRows(request, configuration);
-    const batch: DecodeBatch = { candidates: request.candidates.length, branches: request.branches.length };
+    const batch: DecodeBatch = { candidates: request.candidates.length, branches: request.branches.length, span: byToken ? 1 : columns };
     const rowOf = (row: number): DecodedRow => ({ row, tokens: tokens.map((all) => all.slice(row * columns, (row + 1) * columns)) });
 
     for (let row = 0; row < leading; row += 1) yield rowOf(row);
     if (leading < trailingFrom) {
-      const kind = `${batch.candidates}×${batch.branches}`;
+      const kind = `${batch.candidates}×${batch.branches}×${batch.span}`;
       const session = await decodeSessions.acquire(kind);
       try {
         const decoding: Decoding = { configuration, batch, request, plan, session, tokens, signal, numberOf };

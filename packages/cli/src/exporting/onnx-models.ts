@@ -22,11 +22,11 @@ async function exportedGraphs(model: OpenedModel, batch: number): Promise<readon
   }
   if (model.index.parts.prior !== undefined) {
     const configuration = parsePriorConfiguration(await model.readJson('prior', 'config.json'));
-    const decoding = { candidates: batch, branches: 1 };
+    const decoding = { candidates: batch, branches: 1, span: 1 };
     // One token a call, chosen by the caller or, where it gives none, the likeliest.
     const likeliest = samplingPlan({ temperature: 0 }, configuration.codebookSize);
     graphs.push({ file: 'prior-prefill.onnx', part: 'prior', graph: prefillGraph(configuration, decoding, { known: 0, shared: false }) });
-    graphs.push({ file: 'prior-decode.onnx', part: 'prior', graph: decodeSpanGraph(configuration, decoding, 1, likeliest) });
+    graphs.push({ file: 'prior-decode.onnx', part: 'prior', graph: decodeSpanGraph(configuration, decoding, likeliest) });
   }
   return graphs;
 }

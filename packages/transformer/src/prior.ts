@@ -12,6 +12,7 @@ import {
   type ImagePrior,
   int32Array,
   negate,
+  quantiseWeights,
   reduceSum,
   TesseraeError,
   trace,
@@ -35,6 +36,26 @@ export interface TransformerPriorOptions {
   readonly backend: Backend;
   /** Most candidates decoded together. Default 16. */
   readonly maximumBatch?: number;
+  /**
+   * How the matrices that every token reads whole are held: as they are, or in 8 or 4 bits with a scale for every 32 weights.
+   * Fewer bytes are read faster where the engine multiplies by codes; where it does not, only the values change. Default float32.
+   */
+  readonly dtype?: WeightPrecision;
+}
+
+/** How matrices can be held. */
+export const weightPrecisions = ['float32', 'int8', 'int4'] as const;
+export type WeightPrecision = (typeof weightPrecisions)[number];
+
+const precisionBits = { int8: 8, int4: 4 } as const satisfies Record<Exclude<WeightPrecision, 'float32'>, 4 | 8>;
+
+/** The weights of the blocks' layers and of the image head. Tables are looked up in, and norms are small. */
+function heldAs(dtype: WeightPrecision, weights: WeightSource, configuration: PriorConfiguration): WeightSource {
+  if (dtype === 'float32') return weights;
+  const matrices = Array.from(priorParameters(configuration).values()).filter(
+    ({ name, shape }) => shape.length === 2 && name.endsWith('.weight') && (name.startsWith('blocks.') || name.startsWith('head.')),
+  );
+  return quantiseWeights(weights, precisionBits[dtype], new Set(matrices.map(({ name }) => name)));
 }
 
 /** Batch shapes whose caches and programs are kept between calls. */
@@ -56,9 +77,10 @@ function evidenceGraph(configuration: PriorConfiguration, batch: number): Graph 
  * Several decodings may run at once; each takes its own caches.
  * @throws TesseraeError `invalid-argument` for a wrong configuration, `model-incompatible` when the weights do not fit it.
  */
-export function createTransformerPrior({ config, weights, backend, maximumBatch = 16 }: TransformerPriorOptions): ImagePrior {
+export function createTransformerPrior({ config, weights: given, backend, maximumBatch = 16, dtype = 'float32' }: TransformerPriorOptions): ImagePrior {
   const configuration = parsePriorConfiguration(config);
-  checkModelWeights('prior', priorParameters(configuration), weights);
+  checkModelWeights('prior', priorParameters(configuration), given);
+  const weights = heldAs(dtype, given, configuration);
   if (!Number.isInteger(maximumBatch) || maximumBatch < 1) {
     throw new TesseraeError('invalid-argument', `A prior cannot decode ${maximumBatch} candidates together.`, {
       remedy: 'Use a maximumBatch of at least 1.',

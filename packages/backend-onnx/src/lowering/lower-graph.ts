@@ -1,8 +1,9 @@
-import { type Graph, leavesOf, nodeAt, type OperationAttributes, type TensorType } from '@tesserae/core';
+import { type Graph, leavesOf, nodeAt, type OperationAttributes, type QuantisedMatrix, type TensorType } from '@tesserae/core';
 import { type OnnxGraph, type OnnxInitializer, type OnnxValue, onnxTypes } from '../protobuf.js';
 import { createEmitter, type Emitter, float, integer, onnxTypeOf } from './emitter.js';
 import { findFusions, type SplitPart } from './fusions.js';
 import { type LoweredName, lowerOperation } from './operations.js';
+import { emitQuantisedProduct, type QuantisedOperand, quantisedOperand } from './quantised-products.js';
 
 /** How leaves and results are called in the ONNX graph. Users of exported files see inputs and results by their own names. */
 export const onnxNames = {
@@ -12,7 +13,10 @@ export const onnxNames = {
   update: (name: string): string => `update:${name}`,
 } as const;
 
-function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], inputs: readonly string[]): string[] {
+/** Matrices of codes by the ONNX name of the constant they stand for. */
+type QuantisedOperands = ReadonlyMap<string, QuantisedOperand>;
+
+function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], inputs: readonly string[], quantised: QuantisedOperands): string[] {
   const { body, count, carried } = attributes;
   const inner = emitter.body();
   const names = new Map<string, string>();
@@ -22,7 +26,7 @@ function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], in
   names.set('iteration', inner.emit('Cast', [rawIteration], { to: integer(onnxTypes.int32) }));
   carriedIn.forEach((name, index) => names.set(`carried.${index}`, name));
   inputs.slice(carried).forEach((name, index) => names.set(`captured.${index}`, name));
-  const values = lowerNodes(inner, body, (name) => names.get(name) ?? name);
+  const values = lowerNodes(inner, body, (name) => names.get(name) ?? name, quantised);
   const value = (name: string, type: TensorType): OnnxValue => ({ name, type: onnxTypeOf[type.dtype], shape: type.shape });
   // A value made in the body leaves it as it is. What comes from outside, or leaves twice, needs a name of its own.
   const free = new Set(inner.nodes.flatMap((node) => node.outputs));
@@ -46,7 +50,7 @@ function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], in
 }
 
 /** Lowers every node; gives the ONNX name of each node's value. */
-function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string): string[] {
+function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string, quantised: QuantisedOperands): string[] {
   const names: string[] = [];
   const loops = new Map<number, string[]>();
   const { splits, biasedProducts, normalisedSums, absorbed } = findFusions(graph, emitter);
@@ -66,6 +70,12 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
     if (product !== undefined) {
       const { a, b, bias, transposeA, transposeB } = product;
       const operands = [a, b, bias].map((operand) => names[operand] ?? '');
+      const [left = '', right = '', added] = operands;
+      const matrix = quantised.get(right);
+      if (matrix !== undefined) {
+        names.push(emitQuantisedProduct(emitter, left, matrix, added));
+        return;
+      }
       names.push(emitter.emit('Gemm', operands, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }));
       return;
     }
@@ -90,6 +100,11 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
       return;
     }
     const inputs = node.inputs.map((input) => names[input] ?? '');
+    const matrix = quantisedOperand(graph, index, names, quantised);
+    if (matrix !== undefined) {
+      names.push(emitQuantisedProduct(emitter, inputs[0] ?? '', matrix));
+      return;
+    }
     switch (node.operation) {
       case 'input':
         names.push(inputName(node.attributes.name));
@@ -101,7 +116,7 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
         names.push(onnxNames.constant(node.attributes.name));
         break;
       case 'loop':
-        loops.set(index, lowerLoop(emitter, node.attributes, inputs));
+        loops.set(index, lowerLoop(emitter, node.attributes, inputs, quantised));
         names.push('');
         break;
       case 'loopResult':
@@ -122,17 +137,39 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
   return names;
 }
 
-/** A prepared graph as an ONNX graph. `constants` tells where each constant's elements are. */
-export function lowerGraph(graph: Graph, constants: (name: string) => OnnxInitializer['content'], options: { readonly contrib: boolean }): OnnxGraph {
-  const initializers: OnnxInitializer[] = leavesOf(graph, 'constant').map(({ name, shape, dtype }) => ({
-    name: onnxNames.constant(name),
-    type: onnxTypeOf[dtype],
-    shape,
-    content: constants(name),
-  }));
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+
+/** The codes and scales of a matrix, as initializers and as what a product names. */
+function bindCodes(name: string, matrix: QuantisedMatrix): { readonly operand: QuantisedOperand; readonly initializers: readonly OnnxInitializer[] } {
+  const { bits, block, rows, columns, codes, scales } = matrix;
+  const blocks = Math.ceil(columns / block);
+  const operand = { matrix, codes: `${name}:codes`, scales: `${name}:scales` };
+  return {
+    operand,
+    initializers: [
+      { name: operand.codes, type: 'uint8', shape: [rows, blocks, (block * bits) / 8], content: { data: codes } },
+      { name: operand.scales, type: 'float32', shape: [rows, blocks], content: { data: bytesOf(scales) } },
+    ],
+  };
+}
+
+/** Where a constant's elements are; or, for one of `productConstants`, the codes that stand for it. */
+export type ConstantContent = OnnxInitializer['content'] | { readonly quantised: QuantisedMatrix };
+
+/** A prepared graph as an ONNX graph. */
+export function lowerGraph(graph: Graph, constants: (name: string) => ConstantContent, options: { readonly contrib: boolean }): OnnxGraph {
+  const quantised = new Map<string, QuantisedOperand>();
+  const initializers = leavesOf(graph, 'constant').flatMap(({ name: own, shape, dtype }): readonly OnnxInitializer[] => {
+    const content = constants(own);
+    const name = onnxNames.constant(own);
+    if (!('quantised' in content)) return [{ name, type: onnxTypeOf[dtype], shape, content }];
+    const bound = bindCodes(name, content.quantised);
+    quantised.set(name, bound.operand);
+    return bound.initializers;
+  });
   const inputNames = new Set(leavesOf(graph, 'input').map(({ name }) => name));
   const emitter = createEmitter(initializers, options.contrib, new Set([...inputNames, ...graph.outputs.map(({ name }) => name)]));
-  const names = lowerNodes(emitter, graph, onnxNames.input);
+  const names = lowerNodes(emitter, graph, onnxNames.input, quantised);
   const outputs: OnnxValue[] = [];
   const result = (name: string, index: number): void => {
     const node = nodeAt(graph, index);

@@ -1,6 +1,21 @@
 import type { CompositeName, Graph, NamedType } from '../graph/index.js';
 import type { HostArray } from '../tensor/index.js';
 
+/**
+ * A matrix [rows, columns] of whole numbers with a scale for every `block` weights of a row, the last block filled up:
+ * weight = (code − 2^(bits−1)) · scale. Two codes of 4 bits share a byte, the lower half first.
+ */
+export interface QuantisedMatrix {
+  readonly bits: 4 | 8;
+  readonly block: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** [rows, ⌈columns/block⌉, block·bits/8] */
+  readonly codes: Uint8Array;
+  /** [rows, ⌈columns/block⌉] */
+  readonly scales: Float32Array;
+}
+
 /** Where weights come from: named arrays that are read when a program binds them. */
 export interface WeightSource {
   readonly types: ReadonlyMap<string, NamedType>;
@@ -8,6 +23,8 @@ export interface WeightSource {
   read(name: string): Promise<HostArray>;
   /** Where the bytes lie in a file, if they do (row-major, little-endian, in the leaf's dtype): lets an engine map them instead of reading. */
   location?(name: string): { readonly path: string; readonly byteOffset: number; readonly byteLength: number } | undefined;
+  /** The codes of a matrix that is held in few bits (`quantiseWeights`), for engines that multiply by them; `read` gives what they stand for. */
+  quantised?(name: string): Promise<QuantisedMatrix> | undefined;
 }
 
 /** Values that live on the device between runs, shared by every program compiled with this store. */

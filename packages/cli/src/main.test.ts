@@ -52,6 +52,7 @@ describe('a wrong call', () => {
     ['an unknown option', ['generate', 'a cat', '--colour'], '--colour'],
     ['an empty prompt', ['generate', '  '], 'Say what the picture should show'],
     ['a number out of range', ['generate', 'a cat', '--top-p', '1.5'], '--top-p 1.5'],
+    ['a precision that there is not', ['generate', 'a cat', '--dtype', 'int3'], '--dtype int3'],
     ['an unknown tokenizer', ['train', 'x', '--out', 'y', '--tokenizer', 'jpeg'], '--tokenizer jpeg'],
     ['an unknown stage', ['train', 'x', '--out', 'y', '--stage', 'third'], '--stage third'],
     ['no output folder', ['train', 'x'], '--out'],

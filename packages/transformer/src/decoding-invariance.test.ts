@@ -19,7 +19,7 @@ import {
   uniform,
   uniformInteger,
 } from '@tesserae/core';
-import { createReferenceBackend, evaluateGraph } from '@tesserae/core/reference';
+import { createReferenceBackend } from '@tesserae/core/reference';
 import { mockImageTokenizer, mockTextTokenizer } from '@tesserae/core/test';
 import { afterAll, describe, expect, it } from 'vitest';
 import { engines } from '../../backend-onnx/src/__fixtures__/engines.js';
@@ -28,6 +28,7 @@ import { conditionValues, declareCondition } from './condition.js';
 import { type AttentionPattern, imageLengthOf, type PriorConfiguration, patternNames } from './configuration.js';
 import { createTransformerPrior } from './prior.js';
 import { priorLogits } from './transformer.js';
+import { type WeightPrecision, weightPrecisions, weightsInPrecision } from './weight-precision.js';
 
 // What decoding must never depend on: caches, batches, company, and the way the tokens before were come by. Requests are drawn at
 // random from fixed keys; the truth is one pass of the whole model, without caches, over the finished tokens.
@@ -114,8 +115,18 @@ async function decode(prior: ImagePrior, request: DecodeRequest): Promise<number
   return tokens;
 }
 
+interface Model {
+  readonly configuration: PriorConfiguration;
+  readonly dtype?: WeightPrecision;
+  readonly backend?: Backend;
+}
+
 /** Mixed scores [candidates][positions][codes] of finished tokens, by one pass without caches. No score sees its own token or a later one. */
-function scoresOf(configuration: PriorConfiguration, branches: readonly GuidanceBranch[], tokens: readonly (readonly number[])[]): number[][][] {
+async function scoresOf(
+  { configuration, dtype = 'float32', backend = reference }: Model,
+  branches: readonly GuidanceBranch[],
+  tokens: readonly (readonly number[])[],
+): Promise<number[][][]> {
   const rows = branches.length * tokens.length;
   const graph = trace('uncached', (scope) => {
     const codes = scope.input('codes', [rows, positions], 'int32');
@@ -125,7 +136,9 @@ function scoresOf(configuration: PriorConfiguration, branches: readonly Guidance
     [rows, positions],
     branches.flatMap(() => tokens.flat()),
   );
-  const { scores } = evaluateGraph(graph, { inputs: { ...conditionValues(configuration, branches, tokens.length), codes }, constants: lively(configuration) }).outputs;
+  const program = await backend.compile(graph, { weights: weightsInPrecision(sourceOf(lively(configuration)), configuration, dtype) });
+  const { scores } = await program.run({ ...conditionValues(configuration, branches, tokens.length), codes });
+  program.dispose();
   const size = configuration.codebookSize;
   return tokens.map((_, candidate) =>
     everyToken.map((position) =>
@@ -151,9 +164,9 @@ function isChosen(scores: readonly number[], token: number, { temperature, topK 
 }
 
 /** Every token that was made is what the uncached model chooses, and what was known is kept. Gives the tokens. */
-async function expectUncached(prior: ImagePrior, configuration: PriorConfiguration, { prefix, request }: Case): Promise<number[][]> {
+async function expectUncached(prior: ImagePrior, model: Model, { prefix, request }: Case): Promise<number[][]> {
   const tokens = await decode(prior, request);
-  const scores = scoresOf(configuration, request.branches, tokens);
+  const scores = await scoresOf(model, request.branches, tokens);
   tokens.forEach((made, index) => {
     expect(made).toHaveLength(positions);
     made.forEach((token, position) => {
@@ -185,7 +198,7 @@ describe.each(attentions)('decoding with caches and %s attention', (attention) =
       const key = deriveKey(keyFromSeed(7), attention, prefix);
       const candidates = drawn(deriveKey(key, 'batch'), [1, 2, 3, 4, 5]);
       const request = { candidates, prefix, weights: drawn(deriveKey(key, 'guidance'), mixtures), sampling: drawn(deriveKey(key, 'sampling'), samplings) };
-      for (const token of (await expectUncached(prior, configuration, caseOf(key, request))).flat()) made.add(token);
+      for (const token of (await expectUncached(prior, { configuration }, caseOf(key, request))).flat()) made.add(token);
     }
     // The model is lively enough for this to mean something.
     expect(made.size).toBeGreaterThan(6);
@@ -225,19 +238,19 @@ describe('layers of different patterns', () => {
         weights: drawn(deriveKey(key, 'guidance'), mixtures),
         sampling: drawn(key, samplings),
       };
-      await expectUncached(priorOf(configuration), configuration, caseOf(key, request));
+      await expectUncached(priorOf(configuration), { configuration }, caseOf(key, request));
     }
   });
 });
 
 describe.each(engines)('on $name', (engine) => {
-  it('decoding with the paper’s attention is that of the uncached model, alone and in company', async () => {
+  it.each(weightPrecisions)('decoding in %s with the paper’s attention is that of the uncached model, alone and in company', async (dtype) => {
     const configuration = withAttention('paper');
     const backend = await engine.open();
-    const prior = createTransformerPrior({ config: configuration, weights: sourceOf(lively(configuration)), backend, maximumBatch: 3 });
+    const prior = createTransformerPrior({ config: configuration, weights: sourceOf(lively(configuration)), backend, maximumBatch: 3, dtype });
     try {
       const given = caseOf(keyFromSeed(10), { candidates: 3, prefix: 'first tokens of their own', weights: [2.5, -1.5], sampling: { temperature: 0.9, topK: 6 } });
-      const together = await expectUncached(prior, configuration, given);
+      const together = await expectUncached(prior, { configuration, dtype, backend }, given);
       expect(await decode(prior, only(given.request, [2]))).toEqual([together[2]]);
     } finally {
       prior.dispose();
@@ -280,7 +293,7 @@ describe('candidate k of a seed', () => {
     const [image] = (await generatorOf(1).generate({ prompt: 'ab', seed: 12, firstCandidate: 4 })).images;
     const codes = [...(image?.codes ?? [])];
     const text = tokenizers.textTokenizer.encode('ab');
-    const [scores = []] = scoresOf(configuration, [{ text, weight: 1 }], [codes]);
+    const [scores = []] = await scoresOf({ configuration }, [{ text, weight: 1 }], [codes]);
     const at = samplingUniform(12);
     expect(everyToken.filter((position) => !isChosen(scores[position] ?? [], codes[position] ?? -1, { temperature: 1 }, at(4, position)))).toEqual([]);
   });

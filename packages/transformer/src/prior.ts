@@ -12,7 +12,6 @@ import {
   type ImagePrior,
   int32Array,
   negate,
-  quantiseWeights,
   reduceSum,
   TesseraeError,
   trace,
@@ -28,6 +27,7 @@ import { type Decoding, decodeByRow, decodeByToken, prefill } from './decode-ste
 import { createLeasePool } from './lease-pool.js';
 import { samplingPlan } from './sampling.js';
 import { priorLogits, priorParameters } from './transformer.js';
+import { type WeightPrecision, weightsInPrecision } from './weight-precision.js';
 
 export interface TransformerPriorOptions {
   readonly config: PriorConfiguration;
@@ -41,21 +41,6 @@ export interface TransformerPriorOptions {
    * Fewer bytes are read faster where the engine multiplies by codes; where it does not, only the values change. Default float32.
    */
   readonly dtype?: WeightPrecision;
-}
-
-/** How matrices can be held. */
-export const weightPrecisions = ['float32', 'int8', 'int4'] as const;
-export type WeightPrecision = (typeof weightPrecisions)[number];
-
-const precisionBits = { int8: 8, int4: 4 } as const satisfies Record<Exclude<WeightPrecision, 'float32'>, 4 | 8>;
-
-/** The weights of the blocks' layers and of the image head. Tables are looked up in, and norms are small. */
-function heldAs(dtype: WeightPrecision, weights: WeightSource, configuration: PriorConfiguration): WeightSource {
-  if (dtype === 'float32') return weights;
-  const matrices = Array.from(priorParameters(configuration).values()).filter(
-    ({ name, shape }) => shape.length === 2 && name.endsWith('.weight') && (name.startsWith('blocks.') || name.startsWith('head.')),
-  );
-  return quantiseWeights(weights, precisionBits[dtype], new Set(matrices.map(({ name }) => name)));
 }
 
 /** Batch shapes whose caches and programs are kept between calls. */
@@ -80,7 +65,7 @@ function evidenceGraph(configuration: PriorConfiguration, batch: number): Graph 
 export function createTransformerPrior({ config, weights: given, backend, maximumBatch = 16, dtype = 'float32' }: TransformerPriorOptions): ImagePrior {
   const configuration = parsePriorConfiguration(config);
   checkModelWeights('prior', priorParameters(configuration), given);
-  const weights = heldAs(dtype, given, configuration);
+  const weights = weightsInPrecision(given, configuration, dtype);
   if (!Number.isInteger(maximumBatch) || maximumBatch < 1) {
     throw new TesseraeError('invalid-argument', `A prior cannot decode ${maximumBatch} candidates together.`, {
       remedy: 'Use a maximumBatch of at least 1.',

@@ -6,9 +6,7 @@ import {
   checkInputs,
   checkWeights,
   type Graph,
-  type HeldState,
   type HostArray,
-  holdState,
   leavesOf,
   ownStore,
   prepareGraph,
@@ -18,9 +16,11 @@ import {
   type WeightSource,
 } from '@tesserae/core';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import { type HeldTensors, holdTensors } from './held-tensors.js';
 import { type ConstantContent, lowerGraph, onnxNames, resultName } from './lowering/lower-graph.js';
 import { claimedComposites } from './lowering/operations.js';
 import { productConstants } from './lowering/quantised-products.js';
+import { findSliceUpdates } from './lowering/slice-updates.js';
 import { encodeModel } from './protobuf.js';
 import { type OnnxRuntime, toHostArray, toRuntimeTensor } from './runtime.js';
 
@@ -113,7 +113,7 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
   const { runtime, device, threads, mapped, profile, sessionOptions } = options;
   let programs = 0;
   const composites: ReadonlySet<CompositeName> = new Set(claimedComposites);
-  const stores = new WeakMap<StateStore, HeldState<Tensor>>();
+  const stores = new WeakMap<StateStore, HeldTensors>();
   const contrib = device === 'cpu' || device === 'wasm';
   // In WebAssembly the operator ran at a thirteenth of what float32 products do: measured, one thread, ONNX Runtime 1.30.
   const multipliesCodes = device === 'cpu';
@@ -129,8 +129,9 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
       const { weights, state } = checkBindings(graph, compileOptions);
       const store = ownStore(stores, state);
       const prepared = prepareGraph(graph, { composites });
+      const sliceUpdates = findSliceUpdates(prepared);
       const { contents, folder } = await bindConstants(prepared, weights, { mapped, codes: multipliesCodes });
-      const model = encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib }));
+      const model = encodeModel(lowerGraph(prepared, (name) => contents.get(name) ?? { data: new Uint8Array(0) }, { contrib, sliceUpdates }));
       programs += 1;
       const settings: InferenceSession.SessionOptions = {
         executionProviders: [device],
@@ -159,11 +160,15 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
           if (session === undefined) throw new TesseraeError('resource-disposed', `The program of graph '${graph.name}' was disposed.`, { remedy: 'Compile it again.' });
           const feeds: Record<string, Tensor> = {};
           for (const [name, value] of Object.entries(inputs)) if (inputLeaves.has(name)) feeds[onnxNames.input(name)] = toRuntimeTensor(runtime, value);
-          const held = store?.values();
+          const states = store?.values();
+          const read: Tensor[] = [];
           for (const name of stateLeaves) {
-            const value = held?.get(name);
-            if (value !== undefined) feeds[onnxNames.state(name)] = value;
+            const value = states?.get(name);
+            if (value === undefined) continue;
+            feeds[onnxNames.state(name)] = value;
+            read.push(value);
           }
+          store?.acquire(read);
           let results: Awaited<ReturnType<InferenceSession['run']>>;
           try {
             results = await session.run(feeds);
@@ -172,12 +177,18 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
               remedy: 'Check free memory; if the message names an operator, report it.',
               cause,
             });
+          } finally {
+            store?.release(read);
           }
           signal?.throwIfAborted();
-          for (const { name } of graph.updates) {
-            const value = results[onnxNames.update(name)];
-            if (value !== undefined) held?.set(name, value as Tensor);
-          }
+          store?.update(
+            graph.updates.flatMap(({ name }) => {
+              const value = results[onnxNames.update(name)] as Tensor | undefined;
+              const slice = sliceUpdates.get(name);
+              if (value === undefined) return [];
+              return slice === undefined ? [{ name, value }] : [{ name, value, slice: { start: Number(results[onnxNames.start(name)]?.data[0]), axis: slice.axis } }];
+            }),
+          );
           const outputs: Record<string, HostArray> = {};
           for (const { name } of graph.outputs) outputs[name] = toHostArray(results[resultName(prepared, name)] as Tensor, name);
           return outputs;
@@ -190,7 +201,7 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
       };
     },
     async createState(initial) {
-      const held = holdState<Tensor>(initial, { fromHost: (array) => toRuntimeTensor(runtime, array), toHost: toHostArray });
+      const held = holdTensors(runtime, initial);
       stores.set(held.store, held);
       return held.store;
     },

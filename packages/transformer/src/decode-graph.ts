@@ -36,12 +36,12 @@ import {
   cacheMask,
   cacheShape,
   columnPlaces,
-  extendCache,
   joinTokens,
   ownPositions,
   type PastReader,
   readColumns,
   readWhole,
+  spanPlaces,
 } from './layer-cache.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
 import { stackShape } from './stack-shapes.js';
@@ -195,7 +195,7 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
 /**
  * Decodes `span` tokens (a row of the grid, or one) in a loop inside the graph. Each iteration mixes the branches,
  * changes the scores, samples, and runs the model one token further. The caches are only read in the loop, which
- * carries the span's own keys and values; afterwards they are written once (an engine may copy state at every run).
+ * carries the span's own keys and values; afterwards they are written over a part of the caches, which an engine can do in place.
  * A layer keeps and reads only what its pattern looks at (`layer-cache.ts`), so that a call costs as much for the last row as for the first.
  *
  * Inputs: `span` int32 scalar (which span), `known` int32 [candidates, span] (−1 = free), `weights` float32 [branches],
@@ -206,7 +206,6 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
   const { candidates, branches, span } = batch;
   const { width, heads } = configuration;
   const shape = stackShape(configuration);
-  const prefix = prefixLengthOf(configuration);
   return trace('decode-span', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
     const spanIndex = scope.input('span', [], 'int32');
@@ -255,12 +254,14 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const [lastLogits = firstLogits, ...buffers] = decoded.carried;
     const [tokens, ...left] = decoded.stacked;
     const made = [...buffers.slice(0, buffered)];
-    const spanStart = add(multiply(spanIndex, span), prefix);
+    const places = new Map<number, Tensor>();
     caches.forEach(({ past, layout }, layer) => {
       const [keys = emptyBuffer, values = emptyBuffer] = carrying[layer] === true ? made.splice(0, 2) : left.splice(0, 2).map(joinTokens);
       if (layout.positions === 0) return;
-      scope.assign(decodeStateNames.keys(layer), extendCache(past.keys, keys, spanStart, prefix, layout));
-      scope.assign(decodeStateNames.values(layer), extendCache(past.values, values, spanStart, prefix, layout));
+      const place = places.get(layout.positions) ?? gather(scope.literal(spanPlaces(configuration, layout, span)), spanIndex);
+      places.set(layout.positions, place);
+      scope.assign(decodeStateNames.keys(layer), replaceSlice(past.keys, keys, place, 2));
+      scope.assign(decodeStateNames.values(layer), replaceSlice(past.values, values, place, 2));
     });
     memory.write(buffers.slice(buffered));
     scope.assign(decodeStateNames.logits, lastLogits);

@@ -1,4 +1,4 @@
-import { boolArray, concat, gather, type HostArrayOf, int32Array, pad, replaceSlice, reshape, type Shape, sliceAxis, type Tensor, transpose } from '@tesserae/core';
+import { boolArray, concat, gather, type HostArrayOf, int32Array, pad, reshape, type Shape, sliceAxis, type Tensor, transpose } from '@tesserae/core';
 import { imagePattern } from './attention-patterns.js';
 import type { KeysAndValues } from './blocks/stack.js';
 import { type AttentionPattern, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
@@ -10,10 +10,10 @@ import { type AttentionPattern, imageLengthOf, type PriorConfiguration, prefixLe
 export interface CacheLayout {
   /**
    * `whole`: every position at its place, and all are read.
-   * `recent`: the last `positions` ones in order, zeros where the picture has not begun, and all are read.
+   * `ring`: the last few spans, each in the place of the one that is no longer looked at, and all are read.
    * `column`: every position at its place, and a token reads the ones above it.
    */
-  readonly kind: 'whole' | 'recent' | 'column';
+  readonly kind: 'whole' | 'ring' | 'column';
   /** How many image positions are kept. */
   readonly positions: number;
 }
@@ -34,9 +34,9 @@ function reachOf(configuration: PriorConfiguration, pattern: AttentionPattern, s
 export function cacheLayout(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): CacheLayout {
   const positions = imageLengthOf(configuration);
   if (pattern === 'column' || pattern === 'axialColumn') return { kind: 'column', positions };
-  const reach = reachOf(configuration, pattern, span);
+  const ring = Math.ceil(reachOf(configuration, pattern, span) / span) * span;
   // The last span is never before another.
-  return reach < positions - span ? { kind: 'recent', positions: reach } : { kind: 'whole', positions };
+  return ring < positions - span ? { kind: 'ring', positions: ring } : { kind: 'whole', positions };
 }
 
 /** Keys that a token meets of the cache: those before the picture, and these. */
@@ -65,7 +65,12 @@ export function cacheMask(configuration: PriorConfiguration, pattern: AttentionP
     const start = query - (query % span);
     const row = mask.subarray(query * width, (query + 1) * width);
     row.fill(1, 0, prefix);
-    const keyAt = { whole: (index: number) => index, recent: (index: number) => start - read + index, column: (index: number) => index * columns + (query % columns) }[layout.kind];
+    const keyAt = {
+      whole: (index: number) => index,
+      // The last position before the span that has this place.
+      ring: (index: number) => start - 1 - ((start - 1 - index + read) % read),
+      column: (index: number) => index * columns + (query % columns),
+    }[layout.kind];
     const end = layout.kind === 'column' ? query : start;
     for (let index = 0; index < read; index += 1) {
       const key = keyAt(index);
@@ -94,24 +99,25 @@ export function cacheShape(configuration: PriorConfiguration, { positions }: Cac
 }
 
 /** The first cache after a forward pass over the beginning: [rows, heads, prefix + known, headSize] → `cacheShape`. */
-export function beginCache(all: Tensor, prefix: number, { kind, positions }: CacheLayout): Tensor {
+export function beginCache(all: Tensor, prefix: number, { positions }: CacheLayout): Tensor {
   const known = (all.shape[2] ?? 0) - prefix;
-  const missing = positions - known;
-  if (kind !== 'recent' || known === 0) return pad(all, [0, 0, 0, 0], [0, 0, missing, 0]);
+  if (known <= positions) return pad(all, [0, 0, 0, 0], [0, 0, positions - known, 0]);
   const before = sliceAxis(all, 2, 0, prefix);
   if (positions === 0) return before;
-  const image = missing >= 0 ? pad(sliceAxis(all, 2, prefix, known), [0, 0, missing, 0], [0, 0, 0, 0]) : sliceAxis(all, 2, prefix - missing, positions);
-  return concat([before, image], 2);
+  // A ring that has been gone round: the latest tokens lie from its beginning on, older ones behind them.
+  const latest = known % positions;
+  const older = sliceAxis(all, 2, prefix + known - positions, positions - latest);
+  return concat(latest === 0 ? [before, older] : [before, sliceAxis(all, 2, prefix + known - latest, latest), older], 2);
 }
 
-/** The cache after a span: `own` [rows, heads, span, headSize] began at the image position `start` (int32 scalar, counted from the cache's beginning). */
-export function extendCache(past: Tensor, own: Tensor, start: Tensor, prefix: number, { kind, positions }: CacheLayout): Tensor {
-  const span = own.shape[2] ?? 0;
-  if (kind !== 'recent') return replaceSlice(past, own, start, 2);
-  if (positions === 0) return past;
-  const before = sliceAxis(past, 2, 0, prefix);
-  if (positions <= span) return concat([before, sliceAxis(own, 2, span - positions, positions)], 2);
-  return concat([before, sliceAxis(past, 2, prefix + span, positions - span), own], 2);
+/** Where in the cache each span's tokens go: int32 [spans]. They are written over a part of it, which an engine can do in place. */
+export function spanPlaces(configuration: PriorConfiguration, { positions }: CacheLayout, span: number): HostArrayOf<'int32'> {
+  const prefix = prefixLengthOf(configuration);
+  const spans = imageLengthOf(configuration) / span;
+  return int32Array(
+    [spans],
+    Int32Array.from({ length: spans }, (_, index) => prefix + (positions === 0 ? 0 : (index * span) % positions)),
+  );
 }
 
 /** One layer's keys and values before the span, as a decoding program reads them. */

@@ -4,6 +4,7 @@ import { createEmitter, type Emitter, float, integer, onnxTypeOf } from './emitt
 import { findFusions, type SplitPart } from './fusions.js';
 import { type LoweredName, lowerOperation } from './operations.js';
 import { emitQuantisedProduct, type QuantisedOperand, quantisedOperand } from './quantised-products.js';
+import type { SliceUpdate } from './slice-updates.js';
 
 /** How leaves and results are called in the ONNX graph. Users of exported files see inputs and results by their own names. */
 export const onnxNames = {
@@ -11,6 +12,8 @@ export const onnxNames = {
   state: (name: string): string => `state:${name}`,
   constant: (name: string): string => `constant:${name}`,
   update: (name: string): string => `update:${name}`,
+  /** Where along its axis an update that is a part of a state begins. */
+  start: (name: string): string => `start:${name}`,
 } as const;
 
 /** Matrices of codes by the ONNX name of the constant they stand for. */
@@ -49,8 +52,8 @@ function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], in
   return emitter.emitMany('Loop', [emitter.integers([count], []), '', ...inputs.slice(0, carried)], body.outputs.length, { body: { kind: 'graph', value: graph } });
 }
 
-/** Lowers every node; gives the ONNX name of each node's value. */
-function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string, quantised: QuantisedOperands): string[] {
+/** Lowers every node but those `left` out, whose values nobody reads; gives the ONNX name of each node's value. */
+function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string, quantised: QuantisedOperands, left: ReadonlySet<number> = new Set()): string[] {
   const names: string[] = [];
   const loops = new Map<number, string[]>();
   const { splits, biasedProducts, normalisedSums, absorbed } = findFusions(graph, emitter);
@@ -95,7 +98,7 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
       names[sum] = made;
       return;
     }
-    if (absorbed.has(index)) {
+    if (absorbed.has(index) || left.has(index)) {
       names.push('');
       return;
     }
@@ -156,8 +159,14 @@ function bindCodes(name: string, matrix: QuantisedMatrix): { readonly operand: Q
 /** Where a constant's elements are; or, for one of `productConstants`, the codes that stand for it. */
 export type ConstantContent = OnnxInitializer['content'] | { readonly quantised: QuantisedMatrix };
 
+export interface LowerOptions {
+  readonly contrib: boolean;
+  /** Updates that the graph gives as a part and its beginning (`onnxNames.start`), for the caller to write. Default: none. */
+  readonly sliceUpdates?: ReadonlyMap<string, SliceUpdate>;
+}
+
 /** A prepared graph as an ONNX graph. */
-export function lowerGraph(graph: Graph, constants: (name: string) => ConstantContent, options: { readonly contrib: boolean }): OnnxGraph {
+export function lowerGraph(graph: Graph, constants: (name: string) => ConstantContent, options: LowerOptions): OnnxGraph {
   const quantised = new Map<string, QuantisedOperand>();
   const initializers = leavesOf(graph, 'constant').flatMap(({ name: own, shape, dtype }): readonly OnnxInitializer[] => {
     const content = constants(own);
@@ -169,7 +178,9 @@ export function lowerGraph(graph: Graph, constants: (name: string) => ConstantCo
   });
   const inputNames = new Set(leavesOf(graph, 'input').map(({ name }) => name));
   const emitter = createEmitter(initializers, options.contrib, new Set([...inputNames, ...graph.outputs.map(({ name }) => name)]));
-  const names = lowerNodes(emitter, graph, onnxNames.input, quantised);
+  // ONNX Runtime runs an operator even if nothing reads its result.
+  const left = new Set(graph.updates.flatMap(({ name, node }) => (options.sliceUpdates?.has(name) ? [node] : [])));
+  const names = lowerNodes(emitter, graph, onnxNames.input, quantised, left);
   const outputs: OnnxValue[] = [];
   const result = (name: string, index: number): void => {
     const node = nodeAt(graph, index);
@@ -179,7 +190,11 @@ export function lowerGraph(graph: Graph, constants: (name: string) => ConstantCo
   };
   // A result called like an input would be the same ONNX value.
   for (const { name, node } of graph.outputs) result(inputNames.has(name) ? `result:${name}` : name, node);
-  for (const { name, node } of graph.updates) result(onnxNames.update(name), node);
+  for (const { name, node } of graph.updates) {
+    const slice = options.sliceUpdates?.get(name);
+    result(onnxNames.update(name), slice?.part ?? node);
+    if (slice !== undefined) result(onnxNames.start(name), slice.start);
+  }
   const leaf = (kind: 'input' | 'state'): OnnxValue[] => leavesOf(graph, kind).map(({ name, shape, dtype }) => ({ name: onnxNames[kind](name), type: onnxTypeOf[dtype], shape }));
   return { name: graph.name, nodes: emitter.nodes, inputs: [...leaf('input'), ...leaf('state')], outputs, initializers };
 }

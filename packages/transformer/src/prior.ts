@@ -37,7 +37,7 @@ export interface TransformerPriorOptions {
   /** Most candidates decoded together. Default 16. */
   readonly maximumBatch?: number;
   /**
-   * How the matrices that every token reads whole are held: as they are, or in 8 or 4 bits with a scale for every 32 weights.
+   * How the matrices that every token reads whole are held: as they are, or in 8 or 4 bits with a scale for every block of weights.
    * Fewer bytes are read faster where the engine multiplies by codes; where it does not, only the values change. Default float32.
    */
   readonly dtype?: WeightPrecision;

@@ -8,11 +8,13 @@ const matrix = (rows: number, columns: number, seed = 1) => float32Array([rows, 
 
 describe.each([8, 4] as const)('a matrix in %i bits', (bits) => {
   const steps = 2 ** (bits - 1);
+  const { block } = quantiseMatrix(matrix(1, 1), bits);
 
   it.each([
     [3, 32],
     [5, 64],
     [2, 45],
+    [2, 300],
     [1, 7],
     [4, 1],
   ])('of [%i, %i] is off by half a step of its block at most, and not at all at the block’s largest weight', (rows, columns) => {
@@ -20,8 +22,8 @@ describe.each([8, 4] as const)('a matrix in %i bits', (bits) => {
     const { data, shape } = dequantiseMatrix(quantiseMatrix(original, bits));
     expect(shape).toEqual([rows, columns]);
     for (let row = 0; row < rows; row += 1) {
-      for (let first = 0; first < columns; first += 32) {
-        const indices = Array.from({ length: Math.min(32, columns - first) }, (_, index) => row * columns + first + index);
+      for (let first = 0; first < columns; first += block) {
+        const indices = Array.from({ length: Math.min(block, columns - first) }, (_, index) => row * columns + first + index);
         const largest = indices.reduce((best, index) => (Math.abs(original.data[index] ?? 0) > Math.abs(original.data[best] ?? 0) ? index : best));
         const step = Math.abs(original.data[largest] ?? 0) / steps;
         expect(data[largest]).toBeCloseTo(original.data[largest] ?? 0, 6);
@@ -40,13 +42,13 @@ describe.each([8, 4] as const)('a matrix in %i bits', (bits) => {
   });
 
   it('takes the bytes it says', () => {
-    const { codes, scales } = quantiseMatrix(matrix(6, 70), bits);
-    expect([codes.length, scales.length]).toEqual([(6 * 3 * 32 * bits) / 8, 18]);
+    const { codes, scales } = quantiseMatrix(matrix(6, 3 * block - 5), bits);
+    expect([codes.length, scales.length]).toEqual([(6 * 3 * block * bits) / 8, 18]);
   });
 
   it('fills the last block of a row with codes for nothing', () => {
-    const { codes } = quantiseMatrix(matrix(2, 33), bits);
-    const filling = bits === 8 ? codes.subarray(33, 64) : codes.subarray(17, 32);
+    const { codes } = quantiseMatrix(matrix(2, block + 1), bits);
+    const filling = codes.subarray(bits === 8 ? block + 1 : block / 2 + 1, (2 * block * bits) / 8);
     expect(new Set(filling)).toEqual(new Set([bits === 8 ? 128 : 0x88]));
   });
 });

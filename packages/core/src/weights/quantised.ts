@@ -2,28 +2,32 @@ import type { QuantisedMatrix, WeightSource } from '../backend/index.js';
 import { TesseraeError } from '../errors/index.js';
 import { float32Array, type HostArray, type HostArrayOf } from '../tensor/index.js';
 
-/** Weights a scale is shared by: few enough for 4 bits to follow them, enough for the scales to weigh little (an eighth at 8 bits). */
-const quantisedBlock = 32;
+/**
+ * Weights a scale is shared by: few enough for the bits to follow them, enough for the scales to weigh little. Measured with ONNX
+ * Runtime 1.30, AVX-512: at 8 bits 128 weights a scale make a token of a 109 M prior in 4.6 ms and 32 in 5.6; at 4 bits there is no difference.
+ */
+const blockOf = { 8: 128, 4: 32 } as const satisfies Record<QuantisedMatrix['bits'], number>;
 
 /** float32 [rows, columns] → the nearest codes. The largest weight of a block, whatever its sign, is met exactly. */
 export function quantiseMatrix({ shape, data }: HostArrayOf<'float32'>, bits: 4 | 8): QuantisedMatrix {
   const [rows = 0, columns = 0] = shape;
-  const blocks = Math.ceil(columns / quantisedBlock);
+  const block = blockOf[bits];
+  const blocks = Math.ceil(columns / block);
   const middle = 2 ** (bits - 1);
   // What fills up the last block of a row stands for 0.
-  const codes = new Uint8Array((rows * blocks * quantisedBlock * bits) / 8).fill(bits === 8 ? middle : middle * 17);
+  const codes = new Uint8Array((rows * blocks * block * bits) / 8).fill(bits === 8 ? middle : middle * 17);
   const scales = new Float32Array(rows * blocks);
   for (let place = 0; place < scales.length; place += 1) {
     const row = Math.floor(place / blocks);
-    const first = (place % blocks) * quantisedBlock;
-    const weights = data.subarray(row * columns + first, row * columns + Math.min(columns, first + quantisedBlock));
+    const first = (place % blocks) * block;
+    const weights = data.subarray(row * columns + first, row * columns + Math.min(columns, first + block));
     let extreme = 0;
     for (const weight of weights) if (Math.abs(weight) > Math.abs(extreme)) extreme = weight;
     // There is one code more below the middle than above it: the extreme takes it.
     const scale = extreme / -middle;
     scales[place] = scale;
     if (scale === 0) continue;
-    const start = place * quantisedBlock;
+    const start = place * block;
     for (let index = 0; index < weights.length; index += 1) {
       const code = Math.min(2 * middle - 1, Math.max(0, Math.round((weights[index] ?? 0) / scale) + middle));
       if (bits === 8) {
@@ -35,7 +39,7 @@ export function quantiseMatrix({ shape, data }: HostArrayOf<'float32'>, bits: 4 
       codes[byte] = index % 2 === 0 ? (held & 0xf0) | code : (held & 0x0f) | (code << 4);
     }
   }
-  return { bits, block: quantisedBlock, rows, columns, codes, scales };
+  return { bits, block, rows, columns, codes, scales };
 }
 
 /** The weights that the codes stand for: float32 [rows, columns]. */

@@ -8,7 +8,6 @@ import {
   greaterOrEqual,
   loop,
   maskedScore,
-  matMul,
   multiply,
   type ParameterScope,
   reduceSum,
@@ -25,56 +24,48 @@ import {
 } from '@tesserae/core';
 import { stableSoftmax } from './blocks/stable.js';
 import { type KeysAndValues, runStack } from './blocks/stack.js';
+import { cacheLayout, cacheMask, ownPositions } from './cache-layout.js';
 import { declareCondition } from './condition.js';
-import { type AttentionPattern, choicesOf, headSizeOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { type AttentionPattern, choicesOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import { fillMemory, readMemory, withoutHidden } from './decode-memory.js';
 import { embedImageAt } from './embeddings.js';
 import {
   beginCache,
-  type CacheLayout,
-  cacheLayout,
-  cacheMask,
-  cacheShape,
+  type CacheStorage,
+  cacheStorage,
   columnPlaces,
+  type DecodeBatch,
   joinTokens,
-  ownPositions,
+  onePosition,
   type PastReader,
-  readColumns,
-  readWhole,
+  positionAxis,
+  readPast,
+  scorePiece,
   spanPlaces,
+  weighPiece,
 } from './layer-cache.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
 import { stackShape } from './stack-shapes.js';
 import { jointStream, outputLogits } from './transformer.js';
 
-/** What decoding programs that share caches have in common. */
-export interface DecodeBatch {
-  /** Candidates decoded together. */
-  readonly candidates: number;
-  /** Guidance branches each is asked by. */
-  readonly branches: number;
-  /** Tokens a program call: a row of the grid, or one. */
-  readonly span: number;
-}
-
 /** Names of the values that stay on the device between the calls of one decoding. */
 export const decodeStateNames = {
   keys: (layer: number): string => `cache.${layer}.keys`,
   values: (layer: number): string => `cache.${layer}.values`,
+  /** What stands before the picture, where candidates share it (`CacheStorage`). */
+  keysBefore: (layer: number): string => `before.${layer}.keys`,
+  valuesBefore: (layer: number): string => `before.${layer}.values`,
   /** float32 [branches·candidates, codebookSize]: the scores of the next image token, before guidance mixes them. */
   logits: 'logits',
 } as const;
 
-/** How each layer's cache is laid out, and its shape: keys and values are alike. Branch-major in the batch. */
-export function layerCacheTypes(
-  configuration: PriorConfiguration,
-  { candidates, branches, span }: DecodeBatch,
-): readonly { readonly layout: CacheLayout; readonly shape: Shape }[] {
-  const layouts = new Map<AttentionPattern, CacheLayout>();
+/** How each layer's keys and values are stored. */
+export function layerStorages(configuration: PriorConfiguration, batch: DecodeBatch): readonly CacheStorage[] {
+  const storages = new Map<AttentionPattern, CacheStorage>();
   return layerPatterns(configuration).map((pattern) => {
-    const layout = layouts.get(pattern) ?? cacheLayout(configuration, pattern, span);
-    layouts.set(pattern, layout);
-    return { layout, shape: cacheShape(configuration, layout, branches * candidates, headSizeOf(configuration)) };
+    const storage = storages.get(pattern) ?? cacheStorage(configuration, cacheLayout(configuration, pattern, batch.span), batch);
+    storages.set(pattern, storage);
+    return storage;
   });
 }
 
@@ -106,24 +97,28 @@ export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBat
   const { known, shared } = options;
   const rows = shared ? batch.branches : batch.branches * batch.candidates;
   const copies = shared ? batch.candidates : 1;
-  const caches = layerCacheTypes(configuration, batch);
+  const storages = layerStorages(configuration, batch);
   const prefix = prefixLengthOf(configuration);
   return trace('prefill', (scope) => {
     const parameters = createParameterTree(scope, 'constant').root;
     const given = declareCondition(scope, configuration, rows);
     const codes = known === 0 ? undefined : scope.input('codes', [rows, known], 'int32');
     const weights = scope.input('weights', [batch.branches]);
-    const fill = (name: string, value: Tensor, layer: number): void => {
-      const cache = caches[layer];
-      if (cache === undefined) return;
-      scope.state(name, cache.shape);
-      scope.assign(name, repeatRows(beginCache(value, prefix, cache.layout), copies));
+    const fill = (name: string, value: Tensor | undefined): void => {
+      if (value === undefined) return;
+      scope.state(name, value.shape);
+      scope.assign(name, value);
     };
     const stream = jointStream(parameters, configuration, given, codes, {
-      ...fillMemory(scope, configuration, given, batch.branches * batch.candidates, (x) => repeatRows(x, copies)),
+      ...fillMemory(scope, configuration, given, batch, (x) => repeatRows(x, copies)),
       keep({ keys, values }, layer) {
-        fill(decodeStateNames.keys(layer), keys, layer);
-        fill(decodeStateNames.values(layer), values, layer);
+        const storage = storages[layer];
+        if (storage === undefined) return;
+        const [firstKeys, firstValues] = [beginCache(keys, prefix, storage, batch), beginCache(values, prefix, storage, batch)];
+        fill(decodeStateNames.keysBefore(layer), firstKeys.before);
+        fill(decodeStateNames.valuesBefore(layer), firstValues.before);
+        fill(decodeStateNames.keys(layer), firstKeys.image);
+        fill(decodeStateNames.values(layer), firstValues.image);
       },
     });
     const last = reshape(sliceAxis(stream, 1, (stream.shape[1] ?? 1) - 1, 1), [rows, configuration.width]);
@@ -146,8 +141,9 @@ function repeatBranches(x: Tensor, branches: number): Tensor {
 }
 
 interface LayerCache {
-  readonly layout: CacheLayout;
-  readonly past: KeysAndValues;
+  readonly storage: CacheStorage;
+  /** The array that spans are written into, if the layer keeps any. */
+  readonly image: KeysAndValues | undefined;
   readonly reader: PastReader;
   /** bool by image position (`cacheMask`). */
   readonly mask: Tensor;
@@ -161,34 +157,36 @@ function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, po
   const scaled = multiply(queries, 1 / Math.sqrt(queries.shape[3] ?? 1));
   const pieces = [...cache.reader.at(position), own];
   const scores = concat(
-    pieces.map(({ keys }) => matMul(scaled, keys, { transposeB: true })),
+    pieces.map(({ keys }) => scorePiece(scaled, keys)),
     3,
   );
   const seen = gather(cache.mask, position);
   const weights = cache.normalise(where(cache.prefixMask === undefined ? seen : withoutHidden(seen, cache.prefixMask), scores, maskedScore));
   let start = 0;
   const parts = pieces.map(({ values }) => {
-    const length = values.shape[2] ?? 0;
+    const length = values.shape[positionAxis(values.shape)] ?? 0;
     start += length;
-    return matMul(sliceAxis(weights, 3, start - length, length), values);
+    return weighPiece(sliceAxis(weights, 3, start - length, length), values);
   });
   return parts.reduce(add);
 }
 
 function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch, prefixMask: Tensor | undefined): LayerCache[] {
   const normalise = choicesOf(configuration).stable ? stableSoftmax : softmax;
-  const prefix = prefixLengthOf(configuration);
   const patterns = layerPatterns(configuration);
   // Layers of one pattern share its tables: engines then look them up once a token, not once a layer.
   const masks = new Map([...new Set(patterns)].map((pattern) => [pattern, scope.literal(cacheMask(configuration, pattern, batch.span))] as const));
-  let columns: Tensor | undefined;
-  return layerCacheTypes(configuration, batch).flatMap(({ layout, shape }, layer) => {
+  const storages = layerStorages(configuration, batch);
+  const column = storages.find(({ layout }) => layout.kind === 'column');
+  const places = scope.literal(column === undefined ? 0 : columnPlaces(configuration, column));
+  const state = (shape: Shape | undefined, keys: string, values: string): KeysAndValues | undefined =>
+    shape === undefined ? undefined : { keys: scope.state(keys, shape), values: scope.state(values, shape) };
+  return storages.flatMap((storage, layer) => {
     const mask = masks.get(patterns[layer] ?? 'full');
     if (mask === undefined) return [];
-    const past = { keys: scope.state(decodeStateNames.keys(layer), shape), values: scope.state(decodeStateNames.values(layer), shape) };
-    if (layout.kind !== 'column') return [{ layout, past, reader: readWhole(past), mask, prefixMask, normalise }];
-    columns ??= scope.literal(columnPlaces(configuration));
-    return [{ layout, past, reader: readColumns(past, prefix, columns), mask, prefixMask, normalise }];
+    const before = state(storage.before, decodeStateNames.keysBefore(layer), decodeStateNames.valuesBefore(layer));
+    const image = state(storage.image, decodeStateNames.keys(layer), decodeStateNames.values(layer));
+    return [{ storage, image, reader: readPast(storage, before, image, places), mask, prefixMask, normalise }];
   });
 }
 
@@ -196,7 +194,7 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
  * Decodes `span` tokens (a row of the grid, or one) in a loop inside the graph. Each iteration mixes the branches,
  * changes the scores, samples, and runs the model one token further. The caches are only read in the loop, which
  * carries the span's own keys and values; afterwards they are written over a part of the caches, which an engine can do in place.
- * A layer keeps and reads only what its pattern looks at (`layer-cache.ts`), so that a call costs as much for the last row as for the first.
+ * A layer keeps and reads only what its pattern looks at (`cache-layout.ts`), so that a call costs as much for the last row as for the first.
  *
  * Inputs: `span` int32 scalar (which span), `known` int32 [candidates, span] (−1 = free), `weights` float32 [branches],
  * and those of the sampling plan (`samplingInputs`). Results: `tokens` int32 [candidates, span]; `scores` float32
@@ -212,12 +210,13 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const known = scope.input('known', [candidates, span], 'int32');
     const weights = scope.input('weights', [branches]);
     const sampling = samplingInputs(scope, plan, [candidates, span]);
-    const memory = readMemory(scope, configuration, branches * candidates);
+    const memory = readMemory(scope, configuration, batch);
     const caches = layerCaches(scope, configuration, batch, memory.prefixMask);
     const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
-    const emptyBuffer = broadcastTo(scope.literal(0), [branches * candidates, heads, span, shape.headSize]);
+    const emptyBuffer = broadcastTo(scope.literal(0), [branches, heads, ...(candidates === 1 ? [] : [candidates]), span, shape.headSize]);
+    const along = positionAxis(emptyBuffer.shape);
     // Layers that look at more of the span than their own token carry its keys and values; the others only leave them behind.
-    const carrying = caches.map(({ layout }) => ownPositions(layout, span) > 1);
+    const carrying = caches.map(({ storage }) => ownPositions(storage.layout, span) > 1);
     const bufferOf = (layer: number): number => 2 * carrying.slice(0, layer).filter(Boolean).length;
     const buffered = bufferOf(caches.length);
 
@@ -230,19 +229,21 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
       const updated: Tensor[] = [];
       const left: Tensor[] = [];
       const remembered: Tensor[] = [];
-      const input = embedImageAt(parameters, configuration, repeatBranches(token, branches), position);
+      // The candidates of a branch are its tokens: they meet what stands before the picture in one product.
+      const input = reshape(embedImageAt(parameters, configuration, repeatBranches(token, branches), position), [branches, candidates, width]);
       const stream = runStack(parameters, shape, input, {
         ...memory.at(position, buffers.slice(buffered), remembered),
-        attend(queries, own, layer) {
+        attend(queries, made, layer) {
+          const own = { keys: onePosition(made.keys), values: onePosition(made.values) };
           const cache = caches[layer];
-          if (cache === undefined) return own.values;
+          if (cache === undefined) return made.values;
           if (carrying[layer] !== true) {
             left.push(own.keys, own.values);
             return attendCached(queries, cache, own, position);
           }
           const buffer = bufferOf(layer);
-          const keys = replaceSlice(buffers[buffer] ?? emptyBuffer, own.keys, column, 2);
-          const values = replaceSlice(buffers[buffer + 1] ?? emptyBuffer, own.values, column, 2);
+          const keys = replaceSlice(buffers[buffer] ?? emptyBuffer, own.keys, column, along);
+          const values = replaceSlice(buffers[buffer + 1] ?? emptyBuffer, own.values, column, along);
           updated.push(keys, values);
           return attendCached(queries, cache, { keys, values }, position);
         },
@@ -255,13 +256,14 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const [tokens, ...left] = decoded.stacked;
     const made = [...buffers.slice(0, buffered)];
     const places = new Map<number, Tensor>();
-    caches.forEach(({ past, layout }, layer) => {
+    caches.forEach(({ image, storage }, layer) => {
       const [keys = emptyBuffer, values = emptyBuffer] = carrying[layer] === true ? made.splice(0, 2) : left.splice(0, 2).map(joinTokens);
-      if (layout.positions === 0) return;
-      const place = places.get(layout.positions) ?? gather(scope.literal(spanPlaces(configuration, layout, span)), spanIndex);
-      places.set(layout.positions, place);
-      scope.assign(decodeStateNames.keys(layer), replaceSlice(past.keys, keys, place, 2));
-      scope.assign(decodeStateNames.values(layer), replaceSlice(past.values, values, place, 2));
+      const { positions } = storage.layout;
+      if (image === undefined || positions === 0) return;
+      const place = places.get(positions) ?? gather(scope.literal(spanPlaces(configuration, storage, span)), spanIndex);
+      places.set(positions, place);
+      scope.assign(decodeStateNames.keys(layer), replaceSlice(image.keys, keys, place, along));
+      scope.assign(decodeStateNames.values(layer), replaceSlice(image.values, values, place, along));
     });
     memory.write(buffers.slice(buffered));
     scope.assign(decodeStateNames.logits, lastLogits);

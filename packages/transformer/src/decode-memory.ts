@@ -5,6 +5,7 @@ import { recentTokens, shiftOne } from './blocks/token-shift.js';
 import { conditionOf } from './condition-choices.js';
 import { choicesOf, headSizeOf, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import type { ConditionTensors } from './embeddings.js';
+import { type DecodeBatch, firstOfBranch } from './layer-cache.js';
 import { rotaryTable, rotateHeads } from './stack-shapes.js';
 import type { StreamObserver } from './transformer.js';
 
@@ -12,7 +13,7 @@ import type { StreamObserver } from './transformer.js';
 const memoryNames = {
   encoderKeys: (layer: number): string => `encoder.${layer}.keys`,
   encoderValues: (layer: number): string => `encoder.${layer}.values`,
-  /** bool [rows, 1, 1, length]: which of the encoder's or the condition's positions are looked at. */
+  /** bool [branches, 1, 1, length]: which of the encoder's or the condition's positions are looked at. */
   conditionMask: 'condition.mask',
   /** The last tokens' shiftable channels, by column. */
   recent: (place: string): string => `recent.${place}`,
@@ -22,35 +23,36 @@ const layerNumbers = ({ layers }: PriorConfiguration): readonly number[] => Arra
 
 const allShiftPlaces = (configuration: PriorConfiguration): readonly string[] => (choicesOf(configuration).tokenShift ? layerNumbers(configuration).flatMap(shiftPlaces) : []);
 
-/** Names and types of the memory; none for a plain prior. `rows` are branches·candidates. */
-export function memoryTypes(configuration: PriorConfiguration, rows: number): ReadonlyMap<string, TensorType> {
+/** Names and types of the memory; none for a plain prior. What comes of the condition is kept once a branch, what comes of tokens for every candidate. */
+export function memoryTypes(configuration: PriorConfiguration, { branches, candidates }: DecodeBatch): ReadonlyMap<string, TensorType> {
   const { textLength, heads, width, grid } = configuration;
   const condition = conditionOf(configuration);
   const types = new Map<string, TensorType>();
-  if (condition.kind === 'features' || condition.kind === 'encoder') types.set(memoryNames.conditionMask, { dtype: 'bool', shape: [rows, 1, 1, textLength] });
+  if (condition.kind === 'features' || condition.kind === 'encoder') types.set(memoryNames.conditionMask, { dtype: 'bool', shape: [branches, 1, 1, textLength] });
   if (condition.kind === 'encoder') {
-    const read: TensorType = { dtype: 'float32', shape: [rows, heads, textLength, headSizeOf(configuration)] };
+    const read: TensorType = { dtype: 'float32', shape: [branches, heads, textLength, headSizeOf(configuration)] };
     for (const layer of layerNumbers(configuration)) types.set(memoryNames.encoderKeys(layer), read).set(memoryNames.encoderValues(layer), read);
   }
-  for (const place of allShiftPlaces(configuration)) types.set(memoryNames.recent(place), { dtype: 'float32', shape: [rows, grid.columns, width / 2] });
+  for (const place of allShiftPlaces(configuration)) types.set(memoryNames.recent(place), { dtype: 'float32', shape: [branches * candidates, grid.columns, width / 2] });
   return types;
 }
 
 /** Fills the memory during a forward pass over the beginning. `copy` repeats rows that stand for several candidates. */
-export function fillMemory(scope: TraceScope, configuration: PriorConfiguration, given: ConditionTensors, rows: number, copy: (x: Tensor) => Tensor): StreamObserver {
-  const types = memoryTypes(configuration, rows);
-  const fill = (name: string, value: Tensor): void => {
+export function fillMemory(scope: TraceScope, configuration: PriorConfiguration, given: ConditionTensors, batch: DecodeBatch, copy: (x: Tensor) => Tensor): StreamObserver {
+  const types = memoryTypes(configuration, batch);
+  const assign = (name: string, value: Tensor): void => {
     const type = types.get(name);
     if (type === undefined) return;
     scope.state(name, type.shape, type.dtype);
-    scope.assign(name, copy(value));
+    scope.assign(name, value);
   };
+  const fill = (name: string, value: Tensor): void => assign(name, firstOfBranch(value, batch.branches));
   if (given.features !== undefined) {
     const [batch = 0, length = 0] = given.features.mask.shape;
     fill(memoryNames.conditionMask, reshape(given.features.mask, [batch, 1, 1, length]));
   }
   return {
-    keepShifted: (normal, place) => fill(memoryNames.recent(place), recentTokens(normal, prefixLengthOf(configuration), configuration.grid)),
+    keepShifted: (normal, place) => assign(memoryNames.recent(place), copy(recentTokens(normal, prefixLengthOf(configuration), configuration.grid))),
     keepEncoded: (read, layer) => {
       fill(memoryNames.encoderKeys(layer), read.keys);
       fill(memoryNames.encoderValues(layer), read.values);
@@ -61,7 +63,7 @@ export function fillMemory(scope: TraceScope, configuration: PriorConfiguration,
 
 /** The memory as one decoding program reads it. */
 export interface DecodeMemory {
-  /** bool [rows, 1, 1, length] where some of the condition's positions, which lead the cache, are never looked at. */
+  /** bool [branches, 1, 1, length] where some of the condition's positions, which lead the cache, are never looked at. */
   readonly prefixMask: Tensor | undefined;
   /** First values of what changes from token to token, to be carried by the loop. */
   readonly carried: readonly Tensor[];
@@ -71,8 +73,8 @@ export interface DecodeMemory {
   write(carried: readonly Tensor[]): void;
 }
 
-export function readMemory(scope: TraceScope, configuration: PriorConfiguration, rows: number): DecodeMemory {
-  const types = memoryTypes(configuration, rows);
+export function readMemory(scope: TraceScope, configuration: PriorConfiguration, batch: DecodeBatch): DecodeMemory {
+  const types = memoryTypes(configuration, batch);
   const state = (name: string): Tensor | undefined => {
     const type = types.get(name);
     return type === undefined ? undefined : scope.state(name, type.shape, type.dtype);

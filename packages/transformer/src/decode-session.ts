@@ -1,7 +1,8 @@
-import { type Backend, type Graph, type HostArray, type Program, type StateStore, type WeightSource, zerosArray } from '@tesserae/core';
+import { type Backend, type Graph, type HostArray, type Program, type Shape, type StateStore, type WeightSource, zerosArray } from '@tesserae/core';
 import type { PriorConfiguration } from './configuration.js';
-import { type DecodeBatch, decodeStateNames, layerCacheTypes, logitsShape } from './decode-graph.js';
+import { decodeStateNames, layerStorages, logitsShape } from './decode-graph.js';
 import { memoryTypes } from './decode-memory.js';
+import type { DecodeBatch } from './layer-cache.js';
 
 /** Device state for one batch shape and the programs compiled on it. Serves one decoding at a time. */
 export interface DecodeSession {
@@ -49,10 +50,13 @@ export async function createSession({ backend, weights, initialState }: SessionO
 /** Empty caches, logits and memory for a batch. */
 export function emptyDecodeState(configuration: PriorConfiguration, batch: DecodeBatch): Map<string, HostArray> {
   const state = new Map<string, HostArray>([[decodeStateNames.logits, zerosArray(logitsShape(configuration, batch))]]);
-  for (const [layer, { shape }] of layerCacheTypes(configuration, batch).entries()) {
-    state.set(decodeStateNames.keys(layer), zerosArray(shape));
-    state.set(decodeStateNames.values(layer), zerosArray(shape));
+  const keep = (shape: Shape | undefined, ...names: readonly string[]): void => {
+    if (shape !== undefined) for (const name of names) state.set(name, zerosArray(shape));
+  };
+  for (const [layer, { before, image }] of layerStorages(configuration, batch).entries()) {
+    keep(before, decodeStateNames.keysBefore(layer), decodeStateNames.valuesBefore(layer));
+    keep(image, decodeStateNames.keys(layer), decodeStateNames.values(layer));
   }
-  for (const [name, { shape, dtype }] of memoryTypes(configuration, batch.branches * batch.candidates)) state.set(name, zerosArray(shape, dtype));
+  for (const [name, { shape, dtype }] of memoryTypes(configuration, batch)) state.set(name, zerosArray(shape, dtype));
   return state;
 }

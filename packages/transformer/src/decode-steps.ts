@@ -1,9 +1,10 @@
 import { type DecodeRequest, float32Array, type GraphLogits, type HostArray, int32Array, type LogitsChange, TesseraeError } from '@tesserae/core';
 import { conditionValues } from './condition.js';
 import type { PriorConfiguration } from './configuration.js';
-import { type DecodeBatch, decodeSpanGraph, prefillGraph } from './decode-graph.js';
+import { decodeSpanGraph, prefillGraph } from './decode-graph.js';
 import { beginAlike } from './decode-request.js';
 import type { DecodeSession } from './decode-session.js';
+import type { DecodeBatch } from './layer-cache.js';
 import { changeGraph, type SamplingPlan, sampleGraph } from './sampling.js';
 
 /** One decoding under way. `tokens` is filled as it goes. */

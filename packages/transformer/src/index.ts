@@ -2,8 +2,9 @@ export { convolutionKernelOf, type ImagePattern, imagePattern, jointMask } from 
 export type { BiasChoices, BlockChoices, FeedForwardKind, GivenChoices, NormKind, NormPlacement } from './blocks/choices.js';
 export type { ClassCondition, Condition, EncoderCondition, FeaturesCondition, TextCondition } from './condition-choices.js';
 export { type AttentionPattern, imageLengthOf, layerPatterns, type Positions, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
-export { type DecodeBatch, decodeSpanGraph, decodeStateNames, prefillGraph } from './decode-graph.js';
+export { decodeSpanGraph, decodeStateNames, prefillGraph } from './decode-graph.js';
 export type { ConditionTensors } from './embeddings.js';
+export type { DecodeBatch } from './layer-cache.js';
 export { padText } from './pad-text.js';
 export { createTransformerPrior, type TransformerPriorOptions } from './prior.js';
 export { type SamplingPlan, sampleGraph, samplingPlan } from './sampling.js';

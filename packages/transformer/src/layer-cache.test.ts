@@ -1,10 +1,11 @@
-import { float32Array, type HostArray, trace } from '@tesserae/core';
+import { float32Array, trace } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
 import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
 import { jointMask } from './attention-patterns.js';
+import { cacheLayout, cacheMask } from './cache-layout.js';
 import { type AttentionPattern, type PriorConfiguration, patternNames, prefixLengthOf } from './configuration.js';
-import { beginCache, type CacheLayout, cacheLayout, cacheMask, columnPlaces, spanPlaces } from './layer-cache.js';
+import { beginCache, type CacheStorage, cacheStorage, columnPlaces, type DecodeBatch, spanPlaces } from './layer-cache.js';
 
 const allPatterns = Object.keys(patternNames) as AttentionPattern[];
 const configuration: PriorConfiguration = { ...tinyConfiguration, grid: { rows: 5, columns: 3 }, convolutionKernel: 3 };
@@ -12,51 +13,76 @@ const prefix = prefixLengthOf(configuration);
 const { rows, columns } = configuration.grid;
 const positions = rows * columns;
 
-/** Keys that stand for where they came from: 1 + position, the text before the picture first. */
-const labels = (first: number, count: number): HostArray =>
-  float32Array(
-    [1, 1, count, 1],
-    Float32Array.from({ length: count }, (_, index) => 1 + first + index),
-  );
+/** Keys that stand for where they came from: 1 + position, the text before the picture first; the second candidate's image tokens have numbers of their own. */
+const labelsOf = (first: number, count: number, candidate: number): number[] =>
+  Array.from({ length: count }, (_, index) => 1 + first + index + (first + index >= prefix ? 1000 * candidate : 0));
 
-function begin(all: HostArray, layout: CacheLayout): HostArray {
-  const graph = trace('begin', (scope) => scope.output('cache', beginCache(scope.input('all', all.shape), prefix, layout)));
-  const { cache } = evaluateGraph(graph, { inputs: { all }, constants: new Map() }).outputs;
-  if (cache === undefined) throw new RangeError('no cache');
-  return cache;
+interface Kept {
+  /** What stands before the picture, if it is kept apart. */
+  readonly before: readonly number[];
+  /** By candidate. */
+  readonly image: readonly Float32Array[];
 }
 
-/** The positions, counted from the text's first, that the token `query` of a picture can see through its layer's cache and its own span. */
-function seenThroughCache(pattern: AttentionPattern, cache: HostArray, query: number, span: number): number[] {
-  const layout = cacheLayout(configuration, pattern, span);
+/** The cache after a beginning of `known` tokens for every candidate. */
+function begin(storage: CacheStorage, batch: DecodeBatch, known: number): Kept {
+  const { candidates } = batch;
+  const all = float32Array([candidates, 1, prefix + known, 1], Array.from({ length: candidates }, (_, candidate) => labelsOf(0, prefix + known, candidate)).flat());
+  const graph = trace('begin', (scope) => {
+    const { before, image } = beginCache(scope.input('all', all.shape), prefix, storage, batch);
+    if (before !== undefined) scope.output('before', before);
+    if (image !== undefined) scope.output('image', image);
+  });
+  const { before, image } = evaluateGraph(graph, { inputs: { all }, constants: new Map() }).outputs;
+  const length = (image?.data.length ?? 0) / candidates;
+  return {
+    before: Array.from(before?.data ?? []),
+    image: Array.from({ length: candidates }, (_, candidate) => Float32Array.from(image?.data.subarray(candidate * length, (candidate + 1) * length) ?? [])),
+  };
+}
+
+/** The labels that the token `query` of a picture can see through its layer's cache and its own span. */
+function seenThroughCache(
+  pattern: AttentionPattern,
+  { storage, kept, candidate, query, span }: { storage: CacheStorage; kept: Kept; candidate: number; query: number; span: number },
+): number[] {
+  const isColumn = storage.layout.kind === 'column';
   const { data, shape } = cacheMask(configuration, pattern, span);
   const mask = data.subarray(query * (shape[1] ?? 0), (query + 1) * (shape[1] ?? 0));
-  const places = columnPlaces(configuration).data.subarray(query * rows, (query + 1) * rows);
-  const kept = Array.from(cache.data);
-  const read = layout.kind === 'column' ? [...kept.slice(0, prefix), ...Array.from(places, (place) => kept[place] ?? 0)] : kept;
-  const ownStart = layout.kind === 'column' ? query : query - (query % span);
-  const own = Array.from({ length: mask.length - read.length }, (_, index) => 1 + prefix + ownStart + index);
-  return [...read, ...own].flatMap((label, index) => (mask[index] ? [label - 1] : [])).sort((a, b) => a - b);
+  const image = Array.from(kept.image[candidate] ?? []);
+  const places = columnPlaces(configuration, storage).data.subarray(query * rows, (query + 1) * rows);
+  const read = [...kept.before, ...(isColumn ? [...image.slice(0, storage.offset), ...Array.from(places, (place) => image[place] ?? 0)] : image)];
+  const ownStart = isColumn ? query : query - (query % span);
+  const own = labelsOf(prefix + ownStart, mask.length - read.length, candidate);
+  return [...read, ...own].flatMap((label, index) => (mask[index] ? [label] : [])).sort((a, b) => a - b);
 }
 
 describe.each(allPatterns)('the cache of %s attention', (pattern) => {
   const joint = jointMask(configuration, pattern, positions);
-  const seenByMask = (query: number): number[] =>
-    Array.from({ length: prefix + positions }, (_, key) => key).filter((key) => joint.data[(prefix + query) * (prefix + positions) + key]);
+  const seenByMask = (query: number, candidate: number): number[] =>
+    labelsOf(0, prefix + positions, candidate).filter((_, key) => joint.data[(prefix + query) * (prefix + positions) + key]);
 
   it.each([
-    [1, 0],
-    [1, columns],
-    [columns, 0],
-    [columns, columns],
-    [columns, 3 * columns],
-    [1, 3 * columns],
-  ])('shows what the joint mask shows, in spans of %i tokens after a beginning of %i', (span, known) => {
-    const layout = cacheLayout(configuration, pattern, span);
-    const cache = begin(labels(0, prefix + known), layout);
+    [1, 0, 1],
+    [1, columns, 1],
+    [1, 3 * columns, 2],
+    [columns, 0, 1],
+    [columns, 0, 2],
+    [columns, columns, 2],
+    [columns, 3 * columns, 1],
+    [columns, 3 * columns, 2],
+  ])('shows what the joint mask shows, in spans of %i tokens after a beginning of %i, to each of %i candidates', (span, known, candidates) => {
+    const batch = { candidates, branches: 1, span };
+    const storage = cacheStorage(configuration, cacheLayout(configuration, pattern, span), batch);
+    const kept = begin(storage, batch, known);
     for (let start = known; start < positions; start += span) {
-      for (let query = start; query < start + span; query += 1) expect(seenThroughCache(pattern, cache, query, span)).toEqual(seenByMask(query));
-      if (layout.positions > 0) cache.data.set(labels(prefix + start, span).data, spanPlaces(configuration, layout, span).data[start / span]);
+      for (let candidate = 0; candidate < candidates; candidate += 1) {
+        for (let query = start; query < start + span; query += 1) {
+          expect(seenThroughCache(pattern, { storage, kept, candidate, query, span })).toEqual(seenByMask(query, candidate));
+        }
+        const place = spanPlaces(configuration, storage, span).data[start / span] ?? 0;
+        if (storage.layout.positions > 0) kept.image[candidate]?.set(labelsOf(prefix + start, span, candidate), place);
+      }
     }
   });
 });

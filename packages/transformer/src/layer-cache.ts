@@ -1,147 +1,165 @@
-import { boolArray, concat, gather, type HostArrayOf, int32Array, pad, reshape, type Shape, sliceAxis, type Tensor, transpose } from '@tesserae/core';
-import { imagePattern } from './attention-patterns.js';
+import {
+  broadcastTo,
+  concat,
+  float32Array,
+  gather,
+  type HostArrayOf,
+  int32Array,
+  literal,
+  matMul,
+  pad,
+  reshape,
+  type Shape,
+  sliceAxis,
+  type Tensor,
+  transpose,
+} from '@tesserae/core';
 import type { KeysAndValues } from './blocks/stack.js';
-import { type AttentionPattern, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import type { CacheLayout } from './cache-layout.js';
+import { headSizeOf, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+
+/** What decoding programs that share caches have in common. */
+export interface DecodeBatch {
+  /** Candidates decoded together. */
+  readonly candidates: number;
+  /** Guidance branches each is asked by. */
+  readonly branches: number;
+  /** Tokens a program call: a row of the grid, or one. */
+  readonly span: number;
+}
 
 /**
- * What a layer keeps of the image tokens before the span that is being decoded, behind what stands before the picture,
- * which every layer keeps.
+ * How a layer's keys are stored, and its values alike. What stands before the picture is the same for all candidates of a
+ * branch and is kept once: in an array of its own, or, for one candidate, in front of the picture, for one product less a token.
  */
-export interface CacheLayout {
-  /**
-   * `whole`: every position at its place, and all are read.
-   * `ring`: the last few spans, each in the place of the one that is no longer looked at, and all are read.
-   * `column`: every position at its place, and a token reads the ones above it.
-   */
-  readonly kind: 'whole' | 'ring' | 'column';
-  /** How many image positions are kept. */
-  readonly positions: number;
+export interface CacheStorage {
+  readonly layout: CacheLayout;
+  /** [branches, heads, prefix, headSize]; none where `image` begins with it. */
+  readonly before: Shape | undefined;
+  /** [branches, heads, prefix + positions, headSize] for one candidate, [branches, heads, candidates, positions, headSize] for more; none where nothing is kept. */
+  readonly image: Shape | undefined;
+  /** Where the first image position lies in `image`. */
+  readonly offset: number;
 }
 
-/** How far before its span a pattern's tokens look at most. */
-function reachOf(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): number {
-  const looks = imagePattern(pattern, configuration);
-  let reach = 0;
-  for (let query = 0; query < imageLengthOf(configuration); query += 1) {
-    const start = query - (query % span);
-    // The farthest key decides, and no key before the farthest one found so far is of interest.
-    for (let key = 0; key < start - reach; key += 1) if (looks(query, key)) reach = start - key;
-  }
-  return reach;
-}
-
-/** The least that decoding in spans of `span` tokens (a row of the grid, or one token) needs for a pattern. */
-export function cacheLayout(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): CacheLayout {
-  const positions = imageLengthOf(configuration);
-  if (pattern === 'column' || pattern === 'axialColumn') return { kind: 'column', positions };
-  const ring = Math.ceil(reachOf(configuration, pattern, span) / span) * span;
-  // The last span is never before another.
-  return ring < positions - span ? { kind: 'ring', positions: ring } : { kind: 'whole', positions };
-}
-
-/** Keys that a token meets of the cache: those before the picture, and these. */
-function readPositions({ kind, positions }: CacheLayout, { grid }: PriorConfiguration): number {
-  return kind === 'column' ? grid.rows : positions;
-}
-
-/** Keys that a token meets of its own span. */
-export const ownPositions = ({ kind }: CacheLayout, span: number): number => (kind === 'column' ? 1 : span);
-
-/**
- * The joint mask (`jointMask`) cut to what is read: bool [positions, prefix + read + own], what an image token may see of
- * what stands before the picture, of its layer's cache and of its own span.
- */
-export function cacheMask(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): HostArrayOf<'bool'> {
-  const layout = cacheLayout(configuration, pattern, span);
-  const { columns } = configuration.grid;
+export function cacheStorage(configuration: PriorConfiguration, layout: CacheLayout, { candidates, branches }: DecodeBatch): CacheStorage {
   const prefix = prefixLengthOf(configuration);
-  const positions = imageLengthOf(configuration);
-  const read = readPositions(layout, configuration);
-  const own = ownPositions(layout, span);
-  const width = prefix + read + own;
-  const looks = imagePattern(pattern, configuration);
-  const mask = new Uint8Array(positions * width);
-  for (let query = 0; query < positions; query += 1) {
-    const start = query - (query % span);
-    const row = mask.subarray(query * width, (query + 1) * width);
-    row.fill(1, 0, prefix);
-    const keyAt = {
-      whole: (index: number) => index,
-      // The last position before the span that has this place.
-      ring: (index: number) => start - 1 - ((start - 1 - index + read) % read),
-      column: (index: number) => index * columns + (query % columns),
-    }[layout.kind];
-    const end = layout.kind === 'column' ? query : start;
-    for (let index = 0; index < read; index += 1) {
-      const key = keyAt(index);
-      if (key >= 0 && key < end && looks(query, key)) row[prefix + index] = 1;
-    }
-    const first = layout.kind === 'column' ? query : start;
-    for (let index = 0; index < own; index += 1) if (looks(query, first + index)) row[prefix + read + index] = 1;
-  }
-  return boolArray([positions, width], mask);
+  const { heads } = configuration;
+  const headSize = headSizeOf(configuration);
+  if (candidates === 1) return { layout, before: undefined, image: [branches, heads, prefix + layout.positions, headSize], offset: prefix };
+  const image = layout.positions === 0 ? undefined : [branches, heads, candidates, layout.positions, headSize];
+  return { layout, before: [branches, heads, prefix, headSize], image, offset: 0 };
 }
 
-/** Where in the cache each token's column lies: int32 [positions, rows]. */
-export function columnPlaces(configuration: PriorConfiguration): HostArrayOf<'int32'> {
-  const { rows, columns } = configuration.grid;
-  const prefix = prefixLengthOf(configuration);
-  const positions = imageLengthOf(configuration);
-  return int32Array(
-    [positions, rows],
-    Int32Array.from({ length: positions * rows }, (_, index) => prefix + (index % rows) * columns + (Math.floor(index / rows) % columns)),
-  );
+/** Keys, or values, of one token for every candidate as a piece of one position: [branches, heads, candidates, headSize] → [branches, heads, (candidates,) 1, headSize]. */
+export function onePosition(x: Tensor): Tensor {
+  const [branches = 0, heads = 0, candidates = 0, headSize = 0] = x.shape;
+  return candidates === 1 ? x : reshape(x, [branches, heads, candidates, 1, headSize]);
 }
 
-/** Shape of a layer's keys, or values: `rows` are branches·candidates. */
-export function cacheShape(configuration: PriorConfiguration, { positions }: CacheLayout, rows: number, headSize: number): Shape {
-  return [rows, configuration.heads, prefixLengthOf(configuration) + positions, headSize];
-}
+/** The axis of positions: of [branches, heads, (candidates,) positions, headSize]. */
+export const positionAxis = (shape: Shape): number => shape.length - 2;
 
-/** The first cache after a forward pass over the beginning: [rows, heads, prefix + known, headSize] → `cacheShape`. */
-export function beginCache(all: Tensor, prefix: number, { positions }: CacheLayout): Tensor {
-  const known = (all.shape[2] ?? 0) - prefix;
-  if (known <= positions) return pad(all, [0, 0, 0, 0], [0, 0, positions - known, 0]);
-  const before = sliceAxis(all, 2, 0, prefix);
-  if (positions === 0) return before;
+/** The image part of a first cache: [rows, heads, prefix + known, headSize] → [rows, heads, positions, headSize]. */
+function beginImage(all: Tensor, prefix: number, positions: number): Tensor {
+  const [rows = 0, heads = 0, length = 0, headSize = 0] = all.shape;
+  const known = length - prefix;
+  if (known === 0) return broadcastTo(literal(all.builder, float32Array([], [0])), [rows, heads, positions, headSize]);
+  if (known <= positions) return pad(sliceAxis(all, 2, prefix, known), [0, 0, 0, 0], [0, 0, positions - known, 0]);
   // A ring that has been gone round: the latest tokens lie from its beginning on, older ones behind them.
   const latest = known % positions;
   const older = sliceAxis(all, 2, prefix + known - positions, positions - latest);
-  return concat(latest === 0 ? [before, older] : [before, sliceAxis(all, 2, prefix + known - latest, latest), older], 2);
+  return latest === 0 ? older : concat([sliceAxis(all, 2, prefix + known - latest, latest), older], 2);
+}
+
+/**
+ * The first cache after a forward pass over the beginning: [rows, heads, prefix + known, headSize], where the rows are
+ * branches, or branches·candidates if the candidates begin differently.
+ */
+export function beginCache(
+  all: Tensor,
+  prefix: number,
+  { layout: { positions }, image }: CacheStorage,
+  { candidates, branches }: DecodeBatch,
+): { readonly before?: Tensor; readonly image?: Tensor } {
+  const [rows = 0, heads = 0, , headSize = 0] = all.shape;
+  const before = sliceAxis(all, 2, 0, prefix);
+  if (candidates === 1) return { image: positions === 0 ? before : concat([before, beginImage(all, prefix, positions)], 2) };
+  const ofBranch = { before: firstOfBranch(before, branches) };
+  if (image === undefined) return ofBranch;
+  const begun = beginImage(all, prefix, positions);
+  if (rows === branches) return { ...ofBranch, image: broadcastTo(reshape(begun, [branches, heads, 1, positions, headSize]), image) };
+  return { ...ofBranch, image: transpose(reshape(begun, [branches, candidates, heads, positions, headSize]), [0, 2, 1, 3, 4]) };
+}
+
+/** What all candidates of a branch have alike: [branches or branches·candidates, …] → [branches, …]. */
+export function firstOfBranch(x: Tensor, branches: number): Tensor {
+  const [rows = 0, ...rest] = x.shape;
+  return rows === branches ? x : reshape(sliceAxis(reshape(x, [branches, rows / branches, ...rest]), 1, 0, 1), [branches, ...rest]);
+}
+
+/** Where in the cache each token's column lies: int32 [positions, rows]. */
+export function columnPlaces(configuration: PriorConfiguration, { offset }: CacheStorage): HostArrayOf<'int32'> {
+  const { rows, columns } = configuration.grid;
+  const positions = imageLengthOf(configuration);
+  return int32Array(
+    [positions, rows],
+    Int32Array.from({ length: positions * rows }, (_, index) => offset + (index % rows) * columns + (Math.floor(index / rows) % columns)),
+  );
 }
 
 /** Where in the cache each span's tokens go: int32 [spans]. They are written over a part of it, which an engine can do in place. */
-export function spanPlaces(configuration: PriorConfiguration, { positions }: CacheLayout, span: number): HostArrayOf<'int32'> {
-  const prefix = prefixLengthOf(configuration);
+export function spanPlaces(configuration: PriorConfiguration, { layout: { positions }, offset }: CacheStorage, span: number): HostArrayOf<'int32'> {
   const spans = imageLengthOf(configuration) / span;
   return int32Array(
     [spans],
-    Int32Array.from({ length: spans }, (_, index) => prefix + (positions === 0 ? 0 : (index * span) % positions)),
+    Int32Array.from({ length: spans }, (_, index) => offset + (positions === 0 ? 0 : (index * span) % positions)),
   );
 }
 
 /** One layer's keys and values before the span, as a decoding program reads them. */
 export interface PastReader {
-  /** The pieces that the token at `position` reads, in the mask's order. */
+  /** The pieces that the token at `position` reads, in the mask's order: [branches, heads, (candidates,) length, headSize]. */
   at(position: Tensor): readonly KeysAndValues[];
 }
 
-export const readWhole = (past: KeysAndValues): PastReader => ({ at: () => [past] });
+const mapBoth = ({ keys, values }: KeysAndValues, change: (x: Tensor) => Tensor): KeysAndValues => ({ keys: change(keys), values: change(values) });
 
-/** `places` is `columnPlaces` on the graph. */
-export function readColumns(past: KeysAndValues, prefix: number, places: Tensor): PastReader {
+/** `before` and `image` are the arrays that `storage` says; `places` is `columnPlaces` on the graph. */
+export function readPast(storage: CacheStorage, before: KeysAndValues | undefined, image: KeysAndValues | undefined, places: Tensor): PastReader {
+  const isColumn = storage.layout.kind === 'column';
   // Cut once a span, outside the loop; a token's column is a few rows, copied for it.
-  const before = { keys: sliceAxis(past.keys, 2, 0, prefix), values: sliceAxis(past.values, 2, 0, prefix) };
+  const first = before ?? (isColumn && image !== undefined ? mapBoth(image, (x) => sliceAxis(x, positionAxis(x.shape), 0, storage.offset)) : undefined);
   return {
     at(position) {
+      const pieces = first === undefined ? [] : [first];
+      if (image === undefined) return pieces;
+      if (!isColumn) return [...pieces, image];
       const column = gather(places, position);
-      return [before, { keys: gather(past.keys, column, 2), values: gather(past.values, column, 2) }];
+      return [...pieces, mapBoth(image, (x) => gather(x, column, positionAxis(x.shape)))];
     },
   };
 }
 
-/** The keys, or values, of a span's tokens one behind the other: [span, rows, heads, 1, headSize] → [rows, heads, span, headSize]. */
+/** The keys, or values, of a span's tokens one behind the other: [span, branches, heads, (candidates,) 1, headSize] → [branches, heads, (candidates,) span, headSize]. */
 export function joinTokens(stacked: Tensor): Tensor {
-  const [span = 0, rows = 0, heads = 0, , headSize = 0] = stacked.shape;
-  return transpose(reshape(stacked, [span, rows, heads, headSize]), [1, 2, 0, 3]);
+  const [span = 0, ...rest] = stacked.shape;
+  const outer = rest.slice(0, -2);
+  const axes = outer.map((_, axis) => axis + 1);
+  return transpose(reshape(stacked, [span, ...outer, rest[rest.length - 1] ?? 0]), [...axes, 0, axes.length + 1]);
+}
+
+/** Scores of one piece: queries [branches, heads, candidates, headSize] → [branches, heads, candidates, length]. */
+export function scorePiece(queries: Tensor, keys: Tensor): Tensor {
+  if (keys.shape.length === 4) return matMul(queries, keys, { transposeB: true });
+  const [branches = 0, heads = 0, candidates = 0, headSize = 0] = queries.shape;
+  const scores = matMul(reshape(queries, [branches, heads, candidates, 1, headSize]), keys, { transposeB: true });
+  return reshape(scores, [branches, heads, candidates, keys.shape[3] ?? 0]);
+}
+
+/** Weights [branches, heads, candidates, length] on the values of one piece → [branches, heads, candidates, headSize]. */
+export function weighPiece(weights: Tensor, values: Tensor): Tensor {
+  if (values.shape.length === 4) return matMul(weights, values);
+  const [branches = 0, heads = 0, candidates = 0, length = 0] = weights.shape;
+  return reshape(matMul(reshape(weights, [branches, heads, candidates, 1, length]), values), [branches, heads, candidates, values.shape[4] ?? 0]);
 }

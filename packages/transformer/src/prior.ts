@@ -20,10 +20,10 @@ import {
 import { conditionValues, declareCondition } from './condition.js';
 import { conditionOf } from './condition-choices.js';
 import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
-import type { DecodeBatch } from './decode-graph.js';
 import { checkRequest, knownRows } from './decode-request.js';
 import { createSession, type DecodeSession, emptyDecodeState } from './decode-session.js';
 import { type Decoding, decodeByRow, decodeByToken, prefill } from './decode-steps.js';
+import type { DecodeBatch } from './layer-cache.js';
 import { createLeasePool } from './lease-pool.js';
 import { samplingPlan } from './sampling.js';
 import { priorLogits, priorParameters } from './transformer.js';

@@ -1,0 +1,82 @@
+import { boolArray, type HostArrayOf } from '@tesserae/core';
+import { imagePattern } from './attention-patterns.js';
+import { type AttentionPattern, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+
+/**
+ * What a layer keeps of the image tokens before the span that is being decoded, behind what stands before the picture,
+ * which every layer keeps.
+ */
+export interface CacheLayout {
+  /**
+   * `whole`: every position at its place, and all are read.
+   * `ring`: the last few spans, each in the place of the one that is no longer looked at, and all are read.
+   * `column`: every position at its place, and a token reads the ones above it.
+   */
+  readonly kind: 'whole' | 'ring' | 'column';
+  /** How many image positions are kept. */
+  readonly positions: number;
+}
+
+/** How far before its span a pattern's tokens look at most. */
+function reachOf(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): number {
+  const looks = imagePattern(pattern, configuration);
+  let reach = 0;
+  for (let query = 0; query < imageLengthOf(configuration); query += 1) {
+    const start = query - (query % span);
+    // The farthest key decides, and no key before the farthest one found so far is of interest.
+    for (let key = 0; key < start - reach; key += 1) if (looks(query, key)) reach = start - key;
+  }
+  return reach;
+}
+
+/** The least that decoding in spans of `span` tokens (a row of the grid, or one token) needs for a pattern. */
+export function cacheLayout(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): CacheLayout {
+  const positions = imageLengthOf(configuration);
+  if (pattern === 'column' || pattern === 'axialColumn') return { kind: 'column', positions };
+  const ring = Math.ceil(reachOf(configuration, pattern, span) / span) * span;
+  // The last span is never before another.
+  return ring < positions - span ? { kind: 'ring', positions: ring } : { kind: 'whole', positions };
+}
+
+/** Keys that a token meets of the cache: those before the picture, and these. */
+function readPositions({ kind, positions }: CacheLayout, { grid }: PriorConfiguration): number {
+  return kind === 'column' ? grid.rows : positions;
+}
+
+/** Keys that a token meets of its own span. */
+export const ownPositions = ({ kind }: CacheLayout, span: number): number => (kind === 'column' ? 1 : span);
+
+/**
+ * The joint mask (`jointMask`) cut to what is read: bool [positions, prefix + read + own], what an image token may see of
+ * what stands before the picture, of its layer's cache and of its own span.
+ */
+export function cacheMask(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): HostArrayOf<'bool'> {
+  const layout = cacheLayout(configuration, pattern, span);
+  const { columns } = configuration.grid;
+  const prefix = prefixLengthOf(configuration);
+  const positions = imageLengthOf(configuration);
+  const read = readPositions(layout, configuration);
+  const own = ownPositions(layout, span);
+  const width = prefix + read + own;
+  const looks = imagePattern(pattern, configuration);
+  const mask = new Uint8Array(positions * width);
+  for (let query = 0; query < positions; query += 1) {
+    const start = query - (query % span);
+    const row = mask.subarray(query * width, (query + 1) * width);
+    row.fill(1, 0, prefix);
+    const keyAt = {
+      whole: (index: number) => index,
+      // The last position before the span that has this place.
+      ring: (index: number) => start - 1 - ((start - 1 - index + read) % read),
+      column: (index: number) => index * columns + (query % columns),
+    }[layout.kind];
+    const end = layout.kind === 'column' ? query : start;
+    for (let index = 0; index < read; index += 1) {
+      const key = keyAt(index);
+      if (key >= 0 && key < end && looks(query, key)) row[prefix + index] = 1;
+    }
+    const first = layout.kind === 'column' ? query : start;
+    for (let index = 0; index < own; index += 1) if (looks(query, first + index)) row[prefix + read + index] = 1;
+  }
+  return boolArray([positions, width], mask);
+}

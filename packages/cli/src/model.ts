@@ -13,7 +13,8 @@ import {
 } from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createImageTokenizer, parseImageTokenizerConfiguration } from '@tesserae/dvae';
-import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson, type WeightPrecision } from '@tesserae/transformer';
+import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
+import type { PriorSettings } from './prior-options.js';
 import { type GenerationSettings, parseGenerationSettings } from './sampling.js';
 
 /** The parts of a model folder, ready to run. */
@@ -29,12 +30,10 @@ export interface LoadedModel {
   dispose(): void;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends PriorSettings {
   readonly backend: Backend;
   /** Candidates decoded together at most. */
   readonly maximumBatch?: number;
-  /** How the prior's matrices are held. */
-  readonly dtype?: WeightPrecision;
 }
 
 export async function loadImageTokenizer(model: OpenedModel, { backend, maximumBatch = 16 }: LoadOptions): Promise<ImageTokenizer> {
@@ -47,9 +46,16 @@ export async function loadTextTokenizer(model: OpenedModel): Promise<TextTokeniz
   return createBytePairTokenizer(tokenizerFromJson(JSON.stringify(source)));
 }
 
-export async function loadPrior(model: OpenedModel, { backend, maximumBatch = 16, dtype = 'float32' }: LoadOptions): Promise<ImagePrior> {
+export async function loadPrior(model: OpenedModel, { backend, maximumBatch = 16, dtype, memoryBudget }: LoadOptions): Promise<ImagePrior> {
   const config = parsePriorConfiguration(await model.readJson('prior', 'config.json'));
-  return createTransformerPrior({ config, weights: await model.openWeights('prior'), backend, maximumBatch, dtype });
+  return createTransformerPrior({
+    config,
+    weights: await model.openWeights('prior'),
+    backend,
+    maximumBatch,
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(memoryBudget === undefined ? {} : { memoryBudget }),
+  });
 }
 
 /** Stands where CLIP's own text tokenizer belongs: no checkpoint of CLIP holds it, and ids of another would score nonsense. */

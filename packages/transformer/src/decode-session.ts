@@ -1,4 +1,4 @@
-import { type Backend, type Graph, type HostArray, type Program, type Shape, type StateStore, type WeightSource, zerosArray } from '@tesserae/core';
+import { type Backend, type Graph, type HostArray, type Program, type Shape, type StateStore, type TensorType, type WeightSource, zerosArray } from '@tesserae/core';
 import type { PriorConfiguration } from './configuration.js';
 import { decodeStateNames, layerStorages, logitsShape } from './decode-graph.js';
 import { memoryTypes } from './decode-memory.js';
@@ -47,16 +47,20 @@ export async function createSession({ backend, weights, initialState }: SessionO
   };
 }
 
-/** Empty caches, logits and memory for a batch. */
-export function emptyDecodeState(configuration: PriorConfiguration, batch: DecodeBatch): Map<string, HostArray> {
-  const state = new Map<string, HostArray>([[decodeStateNames.logits, zerosArray(logitsShape(configuration, batch))]]);
+/** What stays on the device between the calls of one decoding: caches, logits and memory, by name. */
+export function decodeStateTypes(configuration: PriorConfiguration, batch: DecodeBatch): ReadonlyMap<string, TensorType> {
+  const types = new Map<string, TensorType>([[decodeStateNames.logits, { dtype: 'float32', shape: logitsShape(configuration, batch) }]]);
   const keep = (shape: Shape | undefined, ...names: readonly string[]): void => {
-    if (shape !== undefined) for (const name of names) state.set(name, zerosArray(shape));
+    if (shape !== undefined) for (const name of names) types.set(name, { dtype: 'float32', shape });
   };
   for (const [layer, { before, image }] of layerStorages(configuration, batch).entries()) {
     keep(before, decodeStateNames.keysBefore(layer), decodeStateNames.valuesBefore(layer));
     keep(image, decodeStateNames.keys(layer), decodeStateNames.values(layer));
   }
-  for (const [name, { shape, dtype }] of memoryTypes(configuration, batch)) state.set(name, zerosArray(shape, dtype));
-  return state;
+  for (const [name, type] of memoryTypes(configuration, batch)) types.set(name, type);
+  return types;
 }
+
+/** The same, all zeros. */
+export const emptyDecodeState = (configuration: PriorConfiguration, batch: DecodeBatch): Map<string, HostArray> =>
+  new Map(Array.from(decodeStateTypes(configuration, batch), ([name, { shape, dtype }]) => [name, zerosArray(shape, dtype)] as const));

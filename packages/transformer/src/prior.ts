@@ -20,6 +20,7 @@ import {
 import { conditionValues, declareCondition } from './condition.js';
 import { conditionOf } from './condition-choices.js';
 import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
+import { batchWithin } from './decode-budget.js';
 import { checkRequest, knownRows } from './decode-request.js';
 import { createSession, type DecodeSession, emptyDecodeState } from './decode-session.js';
 import { type Decoding, decodeByRow, decodeByToken, prefill } from './decode-steps.js';
@@ -34,8 +35,10 @@ export interface TransformerPriorOptions {
   /** Parameters by path (`priorParameters`). An engine may map them (`WeightSource.location`); programs then share them. */
   readonly weights: WeightSource;
   readonly backend: Backend;
-  /** Most candidates decoded together. Default 16. */
+  /** Most candidates decoded together, as far as `memoryBudget` allows. Default 16. */
   readonly maximumBatch?: number;
+  /** Bytes that the caches of candidates decoded together may take, with guidance. One candidate is always decoded. Default 1 GiB. */
+  readonly memoryBudget?: number;
   /**
    * How the matrices that every token reads whole are held: as they are, or in 8 or 4 bits with a scale for every block of weights.
    * Fewer bytes are read faster where the engine multiplies by codes; where it does not, only the values change. Default float32.
@@ -62,16 +65,18 @@ function evidenceGraph(configuration: PriorConfiguration, batch: number): Graph 
  * Several decodings may run at once; each takes its own caches.
  * @throws TesseraeError `invalid-argument` for a wrong configuration, `model-incompatible` when the weights do not fit it.
  */
-export function createTransformerPrior({ config, weights: given, backend, maximumBatch = 16, dtype = 'float32' }: TransformerPriorOptions): ImagePrior {
+export function createTransformerPrior(options: TransformerPriorOptions): ImagePrior {
+  const { config, weights: given, backend, maximumBatch: most = 16, memoryBudget = 2 ** 30, dtype = 'float32' } = options;
   const configuration = parsePriorConfiguration(config);
   checkModelWeights('prior', priorParameters(configuration), given);
   const weights = weightsInPrecision(given, configuration, dtype);
-  if (!Number.isInteger(maximumBatch) || maximumBatch < 1) {
-    throw new TesseraeError('invalid-argument', `A prior cannot decode ${maximumBatch} candidates together.`, {
+  if (!Number.isInteger(most) || most < 1) {
+    throw new TesseraeError('invalid-argument', `A prior cannot decode ${most} candidates together.`, {
       remedy: 'Use a maximumBatch of at least 1.',
-      details: { maximumBatch },
+      details: { maximumBatch: most },
     });
   }
+  const maximumBatch = batchWithin(configuration, memoryBudget, most);
   const positions = imageLengthOf(configuration);
   const numbers = new WeakMap<GraphLogits, number>();
   let nextNumber = 0;

@@ -7,7 +7,7 @@ import { type Command, engineOptions, flag, modelFolder, modelOption, numberOpti
 import { type EvaluatedSet, type EvaluateScenesOptions, type EvaluationSet, evaluateGenerator, evaluateImageTokenizer, evaluationSets } from '../evaluation/evaluate-scenes.js';
 import { loadImageTokenizer, loadModel } from '../model.js';
 import { contactSheet, writePng } from '../pictures.js';
-import { precisionFrom, precisionOption } from '../precision.js';
+import { priorOptions, priorSettingsFrom } from '../prior-options.js';
 import { rerankBest, rerankingOptions } from '../reranking.js';
 import { type SamplingSettings, samplingFrom, samplingOptions } from '../sampling.js';
 
@@ -43,7 +43,7 @@ async function tokenizerEvaluation(keep: Keep, folder: string, backend: Backend)
 }
 
 async function generatorEvaluation(keep: Keep, folder: string, backend: Backend, options: OptionValues, oversample: number | undefined): Promise<Evaluation> {
-  const model = keep(await loadModel(folder, { backend, ...precisionFrom(options) }));
+  const model = keep(await loadModel(folder, { backend, ...priorSettingsFrom(options) }));
   const sampling = samplingFrom(options, model.generation);
   const plugins = oversample === undefined ? [] : [rerankBest(model, oversample, options)];
   const generator = keep(model.generator(plugins));
@@ -64,7 +64,7 @@ export const evalCommand: Command = {
     'tokenizer-only': { type: 'boolean', help: 'judge reconstructions: what the image tokenizer alone loses' },
     ...rerankingOptions,
     ...samplingOptions,
-    ...precisionOption,
+    ...priorOptions,
     ...engineOptions,
   },
   async run(context) {

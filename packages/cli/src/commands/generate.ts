@@ -5,7 +5,7 @@ import { openBackend } from '../backends.js';
 import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
-import { precisionFrom, precisionOption } from '../precision.js';
+import { priorOptions, priorSettingsFrom } from '../prior-options.js';
 import { rerankBest, rerankingOptions } from '../reranking.js';
 import { samplingFrom, samplingOptions } from '../sampling.js';
 import { picturesSideBySide } from '../terminal/picture.js';
@@ -61,7 +61,7 @@ export const generateCommand: Command = {
     oversample: { type: 'string', value: 'N', help: '--rerank with N times as many' },
     ...rerankingOptions,
     ...samplingOptions,
-    ...precisionOption,
+    ...priorOptions,
     prefix: { type: 'string', value: 'FILE', help: 'keep the top of this picture, make the rest' },
     'prefix-rows': { type: 'string', value: 'N', help: 'rows of tokens to keep (default: half)' },
     canvas: { type: 'string', value: 'CxR', help: 'a larger picture, in tokens, e.g. 16x8' },
@@ -75,9 +75,9 @@ export const generateCommand: Command = {
     const candidates = numberOption(options, 'candidates', { minimum: 1, integer: true }) ?? 1;
     const asked = samplingFrom(options, {});
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
-    const precision = precisionFrom(options);
+    const priorSettings = priorSettingsFrom(options);
     const backend = await openBackend(context);
-    const model = await loadModel(modelFolder(context), { backend, ...precision });
+    const model = await loadModel(modelFolder(context), { backend, ...priorSettings });
     try {
       const request: GenerateRequest = {
         prompt,

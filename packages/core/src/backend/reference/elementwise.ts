@@ -1,50 +1,54 @@
-import { broadcastShapes, type HostArray, type Shape, sizeOf, stridesOf, type TensorType, zerosArray } from '../../tensor/index.js';
-
-/** For each element of `shape`, the offset in an array of `source` shape that broadcasts to it. */
-export function broadcastOffsets(source: Shape, shape: Shape): Int32Array {
-  const offsets = new Int32Array(sizeOf(shape));
-  const strides = stridesOf(source);
-  const lead = shape.length - source.length;
-  const steps = shape.map((_, axis) => (axis < lead || source[axis - lead] === 1 ? 0 : (strides[axis - lead] ?? 0)));
-  const index = new Array<number>(shape.length).fill(0);
-  let offset = 0;
-  for (let position = 0; position < offsets.length; position += 1) {
-    offsets[position] = offset;
-    for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
-      const step = steps[axis] ?? 0;
-      const size = shape[axis] ?? 1;
-      index[axis] = (index[axis] ?? 0) + 1;
-      offset += step;
-      if ((index[axis] ?? 0) < size) break;
-      offset -= step * size;
-      index[axis] = 0;
-    }
-  }
-  return offsets;
-}
+import { broadcastShapes, type HostArray, type TensorType, zerosArray } from '../../tensor/index.js';
+import { broadcastSteps, walk } from './walk.js';
 
 /** Applies a function of one number to every element. */
 export function mapUnary(x: HostArray, type: TensorType, compute: (value: number) => number): HostArray {
   const out = zerosArray(type.shape, type.dtype);
-  for (let index = 0; index < x.data.length; index += 1) out.data[index] = compute(x.data[index] ?? 0);
+  const [source, target] = [x.data, out.data];
+  for (let index = 0; index < source.length; index += 1) target[index] = compute(source[index] ?? 0);
   return out;
 }
 
 /** Applies a function of two numbers with NumPy broadcasting. */
 export function mapBinary(a: HostArray, b: HostArray, type: TensorType, compute: (left: number, right: number) => number): HostArray {
   const out = zerosArray(type.shape, type.dtype);
-  const left = broadcastOffsets(a.shape, type.shape);
-  const right = broadcastOffsets(b.shape, type.shape);
-  for (let index = 0; index < out.data.length; index += 1) out.data[index] = compute(a.data[left[index] ?? 0] ?? 0, b.data[right[index] ?? 0] ?? 0);
+  const [leftData, rightData, target] = [a.data, b.data, out.data];
+  const { rows, length, operands } = walk(type.shape, [broadcastSteps(a.shape, type.shape), broadcastSteps(b.shape, type.shape)]);
+  const [left, right] = operands;
+  if (left === undefined || right === undefined) return out;
+  let position = 0;
+  for (let row = 0; row < rows; row += 1) {
+    let [fromLeft, fromRight] = [left.starts[row] ?? 0, right.starts[row] ?? 0];
+    for (let index = 0; index < length; index += 1) {
+      target[position] = compute(leftData[fromLeft] ?? 0, rightData[fromRight] ?? 0);
+      position += 1;
+      fromLeft += left.step;
+      fromRight += right.step;
+    }
+  }
   return out;
 }
 
 export function selectWhere(condition: HostArray, a: HostArray, b: HostArray): HostArray {
   const shape = broadcastShapes(condition.shape, broadcastShapes(a.shape, b.shape));
   const out = zerosArray(shape, a.dtype);
-  const [c, left, right] = [condition, a, b].map((array) => broadcastOffsets(array.shape, shape));
-  for (let index = 0; index < out.data.length; index += 1) {
-    out.data[index] = (condition.data[c?.[index] ?? 0] === 1 ? a.data[left?.[index] ?? 0] : b.data[right?.[index] ?? 0]) ?? 0;
+  const [chosen, leftData, rightData, target] = [condition.data, a.data, b.data, out.data];
+  const { rows, length, operands } = walk(
+    shape,
+    [condition, a, b].map((array) => broadcastSteps(array.shape, shape)),
+  );
+  const [choice, left, right] = operands;
+  if (choice === undefined || left === undefined || right === undefined) return out;
+  let position = 0;
+  for (let row = 0; row < rows; row += 1) {
+    let [fromChoice, fromLeft, fromRight] = [choice.starts[row] ?? 0, left.starts[row] ?? 0, right.starts[row] ?? 0];
+    for (let index = 0; index < length; index += 1) {
+      target[position] = (chosen[fromChoice] === 1 ? leftData[fromLeft] : rightData[fromRight]) ?? 0;
+      position += 1;
+      fromChoice += choice.step;
+      fromLeft += left.step;
+      fromRight += right.step;
+    }
   }
   return out;
 }

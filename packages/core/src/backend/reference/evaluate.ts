@@ -6,7 +6,8 @@ import { erf, mapBinary, mapUnary, selectWhere } from './elementwise.js';
 import { gather, scatterAdd } from './indexing.js';
 import { conv2d, matMul } from './linear-algebra.js';
 import { argMax, cumulativeSum, reduce, topValues } from './reduction.js';
-import { concat, iota, rearrange } from './shape.js';
+import { concat, iota, pad, rearrange, reverse, slice, transpose } from './shape.js';
+import { broadcastSteps } from './walk.js';
 
 /** The values a graph reads, by name. */
 export interface GraphValues {
@@ -96,19 +97,12 @@ const evaluators: { readonly [O in Exclude<PrimitiveName, 'loop' | 'loopResult'>
   cumulativeSum: (call) => cumulativeSum(first(call), call.attributes.axis),
   topValues: (call) => topValues(first(call), call.type, call.attributes.count),
   reshape: (call) => ({ ...first(call), shape: call.type.shape }),
-  transpose: (call) => rearrange(first(call), call.type, (index, axis) => index[call.attributes.permutation.indexOf(axis)]),
-  broadcastTo: (call) => {
-    const x = first(call);
-    const lead = call.type.shape.length - x.shape.length;
-    return rearrange(x, call.type, (index, axis) => (x.shape[axis] === 1 ? 0 : index[axis + lead]));
-  },
-  slice: (call) => rearrange(first(call), call.type, (index, axis) => (call.attributes.starts[axis] ?? 0) + (index[axis] ?? 0) * (call.attributes.strides[axis] ?? 1)),
-  pad: (call) => rearrange(first(call), call.type, (index, axis) => (index[axis] ?? 0) - (call.attributes.low[axis] ?? 0), call.attributes.value),
+  transpose: (call) => transpose(first(call), call.type, call.attributes.permutation),
+  broadcastTo: (call) => rearrange(first(call), call.type, { start: 0, steps: broadcastSteps(first(call).shape, call.type.shape) }),
+  slice: (call) => slice(first(call), call.type, call.attributes),
+  pad: (call) => pad(first(call), call.type, call.attributes),
   concat: (call) => concat(call.inputs, call.type, call.attributes.axis),
-  reverse: (call) => {
-    const x = first(call);
-    return rearrange(x, call.type, (index, axis) => (call.attributes.axes.includes(axis) ? (x.shape[axis] ?? 0) - 1 - (index[axis] ?? 0) : index[axis]));
-  },
+  reverse: (call) => reverse(first(call), call.type, call.attributes.axes),
   matMul: (call) => matMul(first(call), first(call, 1), call.type, call.attributes.transposeA, call.attributes.transposeB),
   conv2d: (call) => conv2d(first(call), first(call, 1), call.type, call.attributes),
   gather: (call) => gather(first(call), first(call, 1), call.type, call.attributes.axis),

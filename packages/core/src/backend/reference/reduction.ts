@@ -1,41 +1,51 @@
 import { type HostArray, type Shape, sizeOf, stridesOf, type TensorType, zerosArray } from '../../tensor/index.js';
+import { walk } from './walk.js';
 
-/** Offsets that walk `axes` of a shape, outermost first. */
-function walk(shape: Shape, axes: readonly number[]): number[] {
+/** The axes of a shape that are not among `axes`. */
+const otherAxes = (shape: Shape, axes: readonly number[]): number[] => shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
+
+/** Walks some axes of a shape, outermost first. */
+function walkAxes(shape: Shape, axes: readonly number[]): { readonly rows: Int32Array; readonly length: number; readonly step: number } {
   const strides = stridesOf(shape);
-  return axes.reduce<number[]>(
-    (offsets, axis) => {
-      const steps = Array.from({ length: shape[axis] ?? 1 }, (_, index) => index * (strides[axis] ?? 0));
-      return offsets.flatMap((offset) => steps.map((step) => offset + step));
-    },
-    [0],
+  const { length, operands } = walk(
+    axes.map((axis) => shape[axis] ?? 1),
+    [axes.map((axis) => strides[axis] ?? 0)],
   );
+  const [own] = operands;
+  return { rows: own?.starts ?? new Int32Array(), length, step: own?.step ?? 0 };
 }
 
 /** Folds `axes` away, in float64. */
 export function reduce(x: HostArray, type: TensorType, axes: readonly number[], start: number, combine: (sum: number, value: number) => number): HostArray {
   const out = zerosArray(type.shape, type.dtype);
-  const outer = walk(
-    x.shape,
-    x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis])),
-  );
-  const inner = walk(x.shape, axes);
-  outer.forEach((base, index) => {
-    let value = start;
-    for (const offset of inner) value = combine(value, x.data[base + offset] ?? 0);
-    out.data[index] = value;
-  });
+  const [source, target] = [x.data, out.data];
+  const outer = walkAxes(x.shape, otherAxes(x.shape, axes));
+  const inner = walkAxes(x.shape, axes);
+  let position = 0;
+  for (const row of outer.rows) {
+    for (let column = 0; column < outer.length; column += 1) {
+      let value = start;
+      for (const begin of inner.rows) {
+        let offset = row + column * outer.step + begin;
+        for (let index = 0; index < inner.length; index += 1) {
+          value = combine(value, source[offset] ?? 0);
+          offset += inner.step;
+        }
+      }
+      target[position] = value;
+      position += 1;
+    }
+  }
   return out;
 }
 
 /** Calls `visit` for each line along an axis: base offset, step and length, and the line's number. */
 function eachLine(shape: Shape, axis: number, visit: (base: number, step: number, length: number, line: number) => void): void {
-  const step = stridesOf(shape)[axis] ?? 1;
-  const length = shape[axis] ?? 1;
-  walk(
-    shape,
-    shape.flatMap((_, other) => (other === axis ? [] : [other])),
-  ).forEach((base, line) => visit(base, step, length, line));
+  const [stride, size] = [stridesOf(shape)[axis] ?? 1, shape[axis] ?? 1];
+  const { rows, length, step } = walkAxes(shape, otherAxes(shape, [axis]));
+  rows.forEach((row, at) => {
+    for (let column = 0; column < length; column += 1) visit(row + column * step, stride, size, at * length + column);
+  });
 }
 
 export function argMax(x: HostArray, type: TensorType, axis: number): HostArray {

@@ -1,4 +1,5 @@
 import {
+  countFlops,
   createParameterTree,
   createTrainingStep,
   deriveKey,
@@ -19,7 +20,6 @@ import {
 } from '@tesserae/core';
 import { architectureOf, createImageTokenizer, type DvaeConfiguration, type DvaeSchedules, dvaeTrainingLoss, paperDvae, planarPixels } from '@tesserae/dvae';
 import { type Benchmark, figure, rates, shares } from './benchmark.js';
-import { countFlops } from './count-flops.js';
 import { matrixProduct } from './matrix-product.js';
 import { interleave, timed } from './measure.js';
 import { plainConvolution } from './plain-convolution.js';

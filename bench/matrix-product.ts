@@ -1,5 +1,4 @@
-import { type Backend, deriveKey, float32Array, keyFromSeed, matMul, normalArray, reduceMax, trace } from '@tesserae/core';
-import { countFlops } from './count-flops.js';
+import { type Backend, countFlops, deriveKey, float32Array, keyFromSeed, matMul, normalArray, reduceMax, trace } from '@tesserae/core';
 import { type Contestant, timed } from './measure.js';
 
 const size = 1024;

@@ -1,5 +1,4 @@
-import { type Backend, conv2d, deriveKey, float32Array, keyFromSeed, normalArray, reduceMax, trace } from '@tesserae/core';
-import { countFlops } from './count-flops.js';
+import { type Backend, conv2d, countFlops, deriveKey, float32Array, keyFromSeed, normalArray, reduceMax, trace } from '@tesserae/core';
 import { type Contestant, timed } from './measure.js';
 
 const [batch, channels, size, filterSize] = [4, 128, 64, 3] as const;

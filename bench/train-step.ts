@@ -1,7 +1,6 @@
-import { createTrainingStep, deriveKey, initialTrainingState, int32Array, keyFromSeed, uniformArray } from '@tesserae/core';
+import { countFlops, createTrainingStep, deriveKey, initialTrainingState, int32Array, keyFromSeed, uniformArray } from '@tesserae/core';
 import { imageLengthOf, type PriorConfiguration, priorTrainingLoss } from '@tesserae/transformer';
 import { type Benchmark, figure, rates, shares } from './benchmark.js';
-import { countFlops } from './count-flops.js';
 import { matrixProduct } from './matrix-product.js';
 import { interleave, timed } from './measure.js';
 

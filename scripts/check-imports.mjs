@@ -20,7 +20,24 @@ export const packageRules = {
 };
 
 /** Folders of core, lowest first: each may import from itself and those before it. */
-export const coreFloors = ['errors', 'tensor', 'random', 'graph', 'ops', 'autodiff', 'passes', 'backend', 'modules', 'weights', 'training', 'models', 'generation', 'node', 'test'];
+export const coreFloors = [
+  'errors',
+  'tensor',
+  'random',
+  'graph',
+  'ops',
+  'autodiff',
+  'passes',
+  'analysis',
+  'backend',
+  'modules',
+  'weights',
+  'training',
+  'models',
+  'generation',
+  'node',
+  'test',
+];
 
 /** Where Node's own modules may be imported. */
 const nodePlaces = [/^packages\/cli\//, /\/src\/node\//, /\.test\.ts$/, /\/bench\//, /tsup\.config\.ts$/];

@@ -1,3 +1,4 @@
+export * from './analysis/index.js';
 export * from './autodiff/index.js';
 export * from './backend/index.js';
 export * from './errors/index.js';

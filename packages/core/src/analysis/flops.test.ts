@@ -1,6 +1,8 @@
-import { attention, conv2d, gradients, loop, matMul, multiply, reduceSum, type Tensor, type TraceScope, trace } from '@tesserae/core';
 import { describe, expect, it } from 'vitest';
-import { countFlops } from './count-flops.js';
+import { gradients } from '../autodiff/index.js';
+import { loop, type Tensor, type TraceScope, trace } from '../graph/index.js';
+import { attention, conv2d, matMul, multiply, reduceSum } from '../ops/index.js';
+import { countFlops } from './flops.js';
 
 function flopsOf(body: (scope: TraceScope) => Tensor | readonly Tensor[]): ReturnType<typeof countFlops> {
   return countFlops(

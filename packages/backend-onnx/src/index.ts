@@ -1,2 +1,3 @@
 export { createOnnxBackend, type MappedSessions, type OnnxBackendOptions, toOnnxModel } from './backend.js';
+export { claimedComposites } from './lowering/operations.js';
 export type { OnnxRuntime } from './runtime.js';

@@ -96,6 +96,18 @@ export function numberOption(options: OptionValues, name: string, range: NumberR
   return value;
 }
 
+const prefixes: Readonly<Record<string, number>> = { '': 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 };
+
+/** A number above 0 that may end in a decimal prefix: `200e9`, `200G`, `1.5T`. @throws UsageError. */
+export function quantityOption(options: OptionValues, name: string): number | undefined {
+  const text = textOption(options, name);
+  if (text === undefined) return undefined;
+  const [, digits = '', prefix = ''] = /^(\d*\.?\d+(?:e[+-]?\d+)?)([kKMGTP]?)$/i.exec(text.trim()) ?? [];
+  const value = Number(digits) * (prefixes[prefix] ?? Number.NaN);
+  if (digits === '' || !(value > 0) || !Number.isFinite(value)) throw new UsageError(`--${name} ${text}: give a number above 0, e.g. 200e9 or 200G.`);
+  return value;
+}
+
 /** A size in pixels, `512x320` or `256` for a square, of whole codes of `code` pixels. @throws UsageError with the nearest one that fits. */
 export function sizeOption(options: OptionValues, name: string, code: number): PictureSize | undefined {
   const text = textOption(options, name);

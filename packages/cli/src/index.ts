@@ -7,6 +7,7 @@ import { evalCommand } from './commands/eval.js';
 import { exportCommand } from './commands/export.js';
 import { generateCommand } from './commands/generate.js';
 import { inspectCommand } from './commands/inspect.js';
+import { planCommand } from './commands/plan.js';
 import { reconstructCommand } from './commands/reconstruct.js';
 import { reportCommand } from './commands/report.js';
 import { tokenizeCommand } from './commands/tokenize.js';
@@ -20,6 +21,7 @@ export { type LoadedModel, loadModel } from './model.js';
 /** Every command of `tesserae`. */
 export const commands: readonly Command[] = [
   dataScenesCommand,
+  planCommand,
   trainCommand,
   tokenizeCommand,
   generateCommand,

@@ -63,8 +63,9 @@ const inPlace: ReadonlySet<OperationName> = new Set<OperationName>([
 /** Operations that name a value anew. */
 const views: ReadonlySet<OperationName> = new Set<OperationName>(['reshape', 'stopGradient', 'loopResult']);
 
-const isLeaf = ({ operation }: Node): operation is 'input' | 'state' | 'constant' | 'literal' =>
-  operation === 'input' || operation === 'state' || operation === 'constant' || operation === 'literal';
+type LeafNode = Extract<Node, { operation: keyof MemoryUse['leaves'] }>;
+
+const isLeaf = (node: Node): node is LeafNode => node.operation === 'input' || node.operation === 'state' || node.operation === 'constant' || node.operation === 'literal';
 
 /** One buffer: the values that lie in it one after another. */
 interface Buffer {

@@ -8,6 +8,8 @@ import { byUse, countCodes } from '../codebook/count-codes.js';
 import { peakSignalToNoise, type Reconstruction, reconstructPictures } from '../evaluation/reconstruct-pictures.js';
 import type { Output } from '../terminal/output.js';
 import { curvesOf } from '../training/curves.js';
+import { describeThroughput } from '../training/throughput.js';
+import { readThroughput } from '../training/throughput-file.js';
 import { dataUrls } from './data-urls.js';
 import { relaxedPictures, shownTemperatures } from './relaxed-pictures.js';
 import { type PagePicture, reportPage, type TokenizerReport } from './report-page.js';
@@ -30,7 +32,8 @@ async function trainingsOf(folder: string): Promise<TokenizerReport['trainings']
   for (const name of ordered) {
     const lines = await readFile(join(folder, name, 'metrics.jsonl'), 'utf8').catch(() => '');
     const curves = curvesOf(lines);
-    if (curves.length > 0) trainings.push({ name: name.replaceAll('-', ' '), curves });
+    const throughput = await readThroughput(join(folder, name));
+    if (curves.length > 0) trainings.push({ name: `${name.replaceAll('-', ' ')}${throughput === undefined ? '' : `: ${describeThroughput(throughput)}`}`, curves });
   }
   return trainings;
 }

@@ -12,5 +12,5 @@ export function scaled(value: number, unit = ''): string {
   const power = value > 0 && Number.isFinite(value) ? Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(value) / 3))) : 0;
   const short = value / 1000 ** power;
   const digits = short >= 100 ? 0 : short >= 10 ? 1 : 2;
-  return `${power === 0 && Number.isInteger(value) ? value : short.toFixed(digits)} ${prefixes[power]}${unit}`.trimEnd();
+  return `${power === 0 && Number.isInteger(value) ? value : short.toFixed(digits)} ${prefixes[power] ?? ''}${unit}`.trimEnd();
 }

@@ -4,6 +4,8 @@ import { type Backend, type HostArray, type StateStore, TesseraeError, type Trai
 import { fileExists, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
 import { writeCurves } from './curves.js';
+import { createThroughputMeter, describeThroughput, matrixProductRate } from './throughput.js';
+import { writeThroughput } from './throughput-file.js';
 
 export interface TrainingRun {
   /** What the progress bar says, e.g. `image tokenizer`. */
@@ -71,10 +73,14 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
     await rm(metricsFile, { force: true });
   }
   const log = (values: Readonly<Record<string, unknown>>): Promise<void> => appendFile(metricsFile, `${JSON.stringify(values)}\n`);
+  const meter = createThroughputMeter(run.step.graph, await matrixProductRate(run.backend));
   const bar = output.progress(label, steps, 'updates');
   const started = Date.now();
   const onProgress = async ({ step, metrics, milliseconds }: TrainingProgress): Promise<void> => {
-    bar.update(step, run.shown.map((name) => `${name} ${(metrics[name] ?? Number.NaN).toPrecision(4)}`).join('  '));
+    meter.add(step, milliseconds);
+    const recent = meter.recent();
+    const shown = run.shown.map((name) => `${name} ${(metrics[name] ?? Number.NaN).toPrecision(4)}`);
+    bar.update(step, [...shown, ...(recent === undefined ? [] : [describeThroughput(recent)])].join('  '));
     await log({ step, ...metrics, milliseconds: Math.round(milliseconds) });
   };
   try {
@@ -95,7 +101,9 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
     });
     bar.end();
     await writeCurves(folder);
-    output.note(`${label}: ${steps} updates done in ${formatDuration((Date.now() - started) / 1000)}`);
+    const overall = meter.overall();
+    output.note(`${label}: ${steps} updates done in ${formatDuration((Date.now() - started) / 1000)}${overall === undefined ? '' : `; ${describeThroughput(overall)}`}`);
+    if (overall !== undefined) await writeThroughput(folder, overall);
     return result;
   } finally {
     bar.end();

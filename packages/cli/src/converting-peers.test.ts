@@ -28,11 +28,12 @@ describe("a peer's own file, converted by the command, computes what the peer co
   it.each(partCases)('$name: $part', async (each) => {
     const result = await measurePart(each, join(folder, 'model'));
     parts.push(result);
-    const { converts, wrongTokens, errors = [] } = result;
+    const { converts, wrongTokens, errors = [], gradients } = result;
     expect(converts).toBe(true);
     expect(wrongTokens ?? 0).toBe(0);
     expect(errors.length > 0 || wrongTokens !== undefined).toBe(true);
     for (const { of, error, allowed } of errors) expect(error, of).toBeLessThanOrEqual(allowed);
+    if (gradients !== undefined) expect(gradients.error, 'gradients').toBeLessThanOrEqual(gradients.allowed);
   });
 
   it('and docs/importing.md says so', () => {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { clipLogits, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
-import { boolArray, float32Array, type GuidanceBranch, type HostArray, int32Array } from '@tesserae/core';
+import { clipLogits, contrastiveLoss, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
+import { boolArray, createParameterTree, float32Array, type GuidanceBranch, gradients, type HostArray, int32Array, type LossFunction, type WeightSource } from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import type { PartName } from '@tesserae/importers';
-import { padText, type PriorConfiguration, parsePriorConfiguration, priorLogits } from '@tesserae/transformer';
+import { padText, type PriorConfiguration, parsePriorConfiguration, priorLogits, priorTrainingLoss } from '@tesserae/transformer';
 import { greedyTokens } from '../../../transformer/src/__fixtures__/greedy.js';
 import { loadPrior } from '../model.js';
 import { compute, dalleFolders, largestDifference, metaOf, peers, recording, within } from './conversions.js';
@@ -19,6 +19,8 @@ interface Measured {
   /** Greedy tokens that differ from the peer's, where some were recorded. */
   readonly wrongTokens?: number;
   readonly errors?: readonly { readonly of: string; readonly error: number; readonly allowed: number }[];
+  /** Of every weight's gradient, where the peer recorded them. */
+  readonly gradients?: { readonly error: number; readonly allowed: number };
 }
 
 export interface PartCase {
@@ -38,6 +40,29 @@ export interface PartResult extends Measured {
   readonly converts: boolean;
 }
 
+/** The largest error of the gradients of a loss: one was recorded for each weight, under our path of it, below `grads/`. */
+async function gradientError(weights: WeightSource, inputs: Readonly<Record<string, HostArray>>, loss: LossFunction, recorded: string): Promise<number> {
+  const paths: string[] = [];
+  const results = await compute(weights, inputs, (scope) => {
+    const tree = createParameterTree(scope, 'constant');
+    const made = loss({ scope, parameters: tree.root, step: scope.iota([]) }).loss;
+    paths.push(...tree.tensors.keys());
+    for (const [index, gradient] of gradients(made, [...tree.tensors.values()]).entries()) scope.output(`gradient ${index}`, gradient);
+  });
+  let largest = paths.length === weights.types.size ? 0 : Number.POSITIVE_INFINITY;
+  for (const [index, path] of paths.entries()) {
+    const expected = await recording(join(recorded, 'grads'), path);
+    largest = Math.max(largest, largestDifference(results[`gradient ${index}`]?.data ?? [], expected.data));
+  }
+  return largest;
+}
+
+const pixelsOf = ({ shape, data }: HostArray): HostArray =>
+  float32Array(
+    shape,
+    Float32Array.from(data, (value) => value / 255),
+  );
+
 /** `suffix`: of recordings without the rounding to half precision that the peer's loader does, where the file has none. */
 function clipCase(folder: string, file: string, suffix = ''): PartCase {
   const recorded = join(packages, 'clip/src/__fixtures__/openai-clip', folder);
@@ -51,10 +76,7 @@ function clipCase(folder: string, file: string, suffix = ''): PartCase {
       const [texts, pictures] = [await recording(recorded, 'text'), await recording(recorded, 'image_u8')];
       const inputs: Record<string, HostArray> = {
         ids: int32Array(texts.shape, Int32Array.from(texts.data)),
-        pixels: float32Array(
-          pictures.shape,
-          Float32Array.from(pictures.data, (value) => value / 255),
-        ),
+        pixels: pixelsOf(pictures),
       };
       const results = await compute(await model.openWeights('scorer'), inputs, (scope, root) => {
         const seen = encodePictures(root, configuration, scope.input('pixels', pictures.shape));
@@ -75,6 +97,36 @@ function clipCase(folder: string, file: string, suffix = ''): PartCase {
     },
   };
 }
+
+const dallePytorchClipCase: PartCase = {
+  name: 'DALLE-pytorch, clip',
+  family: 'dalle-pytorch-clip',
+  part: 'scorer',
+  sources: [join(peers, 'dalle-pytorch/clip/clip.pt')],
+  async measure(model) {
+    const recorded = join(packages, 'clip/src/__fixtures__/dalle-pytorch-clip');
+    const { tolerance_advice_max_abs: advice } = metaOf(recorded);
+    const configuration = parseClipConfiguration(await model.readJson('scorer', 'config.json'));
+    const weights = await model.openWeights('scorer');
+    const [texts, mask, pictures] = [await recording(recorded, 'text'), await recording(recorded, 'text_mask'), await recording(recorded, 'image_u8')];
+    const inputs = { ids: integers(texts), mask: float32Array(mask.shape, Float32Array.from(mask.data)), pixels: pixelsOf(pictures) };
+    const results = await compute(weights, inputs, (scope, root) => {
+      const seen = encodePictures(root, configuration, scope.input('pixels', pictures.shape));
+      const ids = scope.input('ids', texts.shape, 'int32');
+      scope.output('scores', clipLogits(root, seen, encodeTexts(root, configuration, ids)));
+      scope.output('scores_masked', clipLogits(root, seen, encodeTexts(root, configuration, ids, scope.input('mask', mask.shape))));
+    });
+    const errors = [];
+    for (const [output, of] of Object.entries({ scores: 'logits', scores_masked: 'logits of padded texts' })) {
+      const [batch = 0] = results[output]?.shape ?? [];
+      // The peer's are of each picture with its own text: the diagonal.
+      const pairs = (results[output]?.data ?? new Float32Array()).filter((_, index) => index % (batch + 1) === 0);
+      errors.push({ of, error: largestDifference(pairs, (await recording(recorded, output)).data), allowed: advice.scores ?? 0 });
+    }
+    const loss = contrastiveLoss(configuration, { batch: pictures.shape[0] ?? 0, masked: true });
+    return { errors, gradients: { error: await gradientError(weights, inputs, loss, recorded), allowed: advice.grads ?? 0 } };
+  },
+};
 
 /** A recorded greedy sequence: what the prior is told of one text, and the tokens that followed. */
 interface GreedyRow {
@@ -154,12 +206,18 @@ function dallePytorchCase(name: string): PartCase {
         [texts.length, configuration.textLength],
         texts.flatMap((ids) => [...padText(configuration, ids)]),
       );
-      const logits = await imageLogits(model, { text: padded }, integers(await recording(recorded, 'image_codes')));
+      const codes = integers(await recording(recorded, 'image_codes'));
+      const logits = await imageLogits(model, { text: padded }, codes);
       // One output layer for text and image: [batch, positions, text ids and codes], of which the image's corner is ours.
       const all = await recording(recorded, 'logits');
       const [, length = 0, columns = 0] = all.shape;
       const expected = all.data.filter((_, index) => Math.floor(index / columns) % length >= configuration.textLength && index % columns >= columns - configuration.codebookSize);
-      return { wrongTokens, errors: [{ of: 'logits', error: largestDifference(logits, expected), allowed: metaOf(recorded).tolerance_advice_max_abs.logits ?? 0 }] };
+      const { logits: allowed = 0, grads } = metaOf(recorded).tolerance_advice_max_abs;
+      const errors = [{ of: 'logits', error: largestDifference(logits, expected), allowed }];
+      // Without rotary positions, the peer cannot train its sparse layers.
+      if (grads === undefined) return { wrongTokens, errors };
+      const loss = priorTrainingLoss(configuration, { batch: texts.length });
+      return { wrongTokens, errors, gradients: { error: await gradientError(await model.openWeights('prior'), { text: padded, codes }, loss, recorded), allowed: grads } };
     },
   };
 }
@@ -250,16 +308,39 @@ function minDallePriorCase(name: string, heads: number): PartCase {
   };
 }
 
+/** The whole chain of the peer's own program, of one text: 256 tokens. */
+const minDallePipelineCase: PartCase = {
+  name: 'min-dalle, the whole pipeline',
+  family: 'min-dalle-prior',
+  part: 'prior',
+  sources: [join(peers, 'min-dalle/pipeline-mega-ids')],
+  // The recorded release begins with the last code that it samples, in place of the one that DALL-E mini was trained with.
+  words: ['--set', 'normGroups=8,heads=2,condition={"kind":"encoder","layers":2,"padding":1,"emptyText":[0,2],"startToken":16383}'],
+  async measure(model) {
+    const recorded = join(packages, 'transformer/src/__fixtures__/min-dalle/pipeline-mega-ids');
+    const guidance = metaOf(recorded).config.supercondition_factor ?? 1;
+    const text = (await recording(recorded, 'text_ids')).data;
+    const branches = [
+      { text: Int32Array.from(text), weight: guidance },
+      { text: new Int32Array(), weight: 1 - guidance },
+    ];
+    const tokens = Array.from((await recording(recorded, 'tokens')).data, Number);
+    return { wrongTokens: await countWrongTokens(model, [{ branches, tokens }]) };
+  },
+};
+
 export const partCases: readonly PartCase[] = [
   clipCase('vit-fp32', 'model.pt', '_f32weights'),
   clipCase('vit-fp16-2heads', 'model.pt'),
   clipCase('vit-fp16-2heads', 'model_jit.pt'),
   clipCase('resnet-fp16', 'model.pt'),
+  dallePytorchClipCase,
   ...dalleFolders.map(dallePytorchCase),
   mindallePriorCase,
   ...['gpt-c2i', 'gpt-t2i-mask'].map(llamagenPriorCase),
   minDallePriorCase('bart-small', 4),
   minDallePriorCase('bart-3layer', 2),
+  minDallePipelineCase,
 ];
 
 /** Converts one case into `folder` and measures it. */
@@ -274,14 +355,15 @@ export async function measurePart({ name, family, part, sources, words = [], mea
 /** The rows of these cases in `docs/importing.md`. */
 export function partRows(results: readonly PartResult[]): readonly (readonly string[])[] {
   return [
-    ['case', '`--as`', 'part', 'converts', 'greedy tokens', 'largest error (allowed)'],
-    ...results.map(({ name, family, part, converts, wrongTokens, errors }) => [
+    ['case', '`--as`', 'part', 'converts', 'greedy tokens', 'outputs: largest error (allowed)', 'gradients: largest error (allowed)'],
+    ...results.map(({ name, family, part, converts, wrongTokens, errors, gradients: slopes }) => [
       name,
       `\`${family}\``,
       `\`${part}\``,
       converts ? 'yes' : '**no**',
       wrongTokens === undefined ? 'none recorded' : wrongTokens === 0 ? 'identical' : `**${wrongTokens} differ**`,
       errors === undefined ? 'none recorded' : errors.map(({ of, error, allowed }) => `${of} ${within(error, allowed)}`).join('; '),
+      slopes === undefined ? 'none recorded' : within(slopes.error, slopes.allowed),
     ]),
   ];
 }

@@ -16,6 +16,7 @@ import {
   oneHot,
   type ParameterScope,
   type ParameterSpec,
+  reduceMean,
   reduceSum,
   reshape,
   sqrt,
@@ -25,7 +26,7 @@ import {
   trace,
 } from '@tesserae/core';
 import { transformerBlocks } from '../blocks.js';
-import { type ClipConfiguration, clipPixelDeviation, clipPixelMean } from './configuration.js';
+import { type ClipConfiguration, clipPixelDeviation, clipPixelMean, towerBlocks } from './configuration.js';
 import { encodeByResNet } from './resnet.js';
 import { encodeByTransformer } from './vision-transformer.js';
 
@@ -38,23 +39,39 @@ export function encodePictures(parameters: ParameterScope, configuration: ClipCo
   const colour = (values: readonly number[]): Tensor => parameters.trace.literal(float32Array([3, 1, 1], [...values]));
   const normal = divide(subtract(pixels, colour(pixelMean)), colour(pixelDeviation));
   const place = parameters.child('image');
-  return image.kind === 'resnet' ? encodeByResNet(place, image, embedding, normal) : encodeByTransformer(place, image, embedding, normal);
+  return image.kind === 'resnet' ? encodeByResNet(place, image, embedding, normal) : encodeByTransformer(place, image, configuration, normal);
 }
 
-/** Text ids int32 `[batch, length]` → features `[batch, embedding]`, not normalised: what the tower says at the largest id, the end of text. */
-export function encodeTexts(parameters: ParameterScope, configuration: ClipConfiguration, ids: Tensor): Tensor {
-  const { text, embedding } = configuration;
-  const { width, length, layers, heads, vocabularySize } = text;
+/** The mean of a stream `[batch, length, width]` over the positions that a mask, float32 `[batch, length]`, keeps; over all without one. */
+function meanPosition(stream: Tensor, mask: Tensor | undefined): Tensor {
+  if (mask === undefined) return reduceMean(stream, { axes: [1] });
+  const [batch = 0, length = 0] = stream.shape;
+  return divide(reduceSum(multiply(stream, reshape(mask, [batch, length, 1])), { axes: [1] }), reduceSum(mask, { axes: [1], keepDimensions: true }));
+}
+
+/**
+ * Text ids int32 `[batch, length]` → features `[batch, embedding]`, not normalised: what the tower says at the largest id, the end of text, or
+ * the mean of what it says. `mask`, float32 `[batch, length]`, ones at the ids that count, is for a tower that is read as a mean.
+ */
+export function encodeTexts(parameters: ParameterScope, configuration: ClipConfiguration, ids: Tensor, mask?: Tensor): Tensor {
+  const { text, embedding: features } = configuration;
+  const { width, length, vocabularySize } = text;
   const batch = ids.shape[0] ?? 0;
   const place = parameters.child('text');
   const tokens = gather(embeddingTable(place.child('tokens'), { count: vocabularySize, width }), ids);
   const positioned = add(tokens, embeddingTable(place.child('positions'), { count: length, width, deviation: 0.01 }));
+  const options = towerBlocks(text, configuration);
+  if (configuration.readout === 'mean') {
+    const seen = mask === undefined ? {} : { mask: cast(reshape(mask, [batch, 1, 1, length]), 'bool') };
+    const stream = transformerBlocks(place.child('blocks'), positioned, { ...options, ...seen });
+    return linear(place.child('projection'), meanPosition(stream, mask), { features, bias: false });
+  }
   const causal = Uint8Array.from({ length: length * length }, (_, index) => (index % length <= Math.floor(index / length) ? 1 : 0));
-  const mask = parameters.trace.literal(boolArray([1, 1, length, length], causal));
-  const stream = layerNormLayer(place.child('norm'), transformerBlocks(place.child('blocks'), positioned, { width, layers, heads, activation: 'quick', mask }));
+  const causalMask = parameters.trace.literal(boolArray([1, 1, length, length], causal));
+  const stream = layerNormLayer(place.child('norm'), transformerBlocks(place.child('blocks'), positioned, { ...options, mask: causalMask }));
   const end = oneHot(argMax(cast(ids, 'float32'), 1), length);
   const read = reshape(matMul(reshape(end, [batch, 1, length]), stream), [batch, width]);
-  return linear(place.child('projection'), read, { features: embedding, bias: false });
+  return linear(place.child('projection'), read, { features, bias: false });
 }
 
 /** Rows of length 1. */

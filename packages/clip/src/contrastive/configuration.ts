@@ -1,4 +1,5 @@
 import { TesseraeError } from '@tesserae/core';
+import type { BlocksOptions } from '../blocks.js';
 
 /** CLIP's vision transformer: pictures cut into patches, read out at a class token. */
 export interface VisionTransformer {
@@ -21,7 +22,19 @@ export interface ClipResNet {
   readonly heads: number;
 }
 
-/** A contrastive pair of towers, OpenAI's CLIP. Plain data: the `config.json` beside its weights. */
+/** Where the blocks of both towers differ from CLIP's own. */
+export interface ClipBlock {
+  /** Default `gelu-quick`, x·σ(1.702 x) on 4 × width. `geglu`: 8 × width, of which one half, through GELU, gates the other. */
+  readonly feedForward?: 'gelu-quick' | 'geglu';
+  /** Channels of a head. Default: width / heads. */
+  readonly headSize?: number;
+  /** Whether what a block adds is scaled by channel, with a learned scale. Default false. */
+  readonly layerScale?: boolean;
+  /** Default: all. */
+  readonly biases?: { readonly attentionInput?: boolean };
+}
+
+/** A contrastive pair of towers, OpenAI's CLIP or a relative of it. Plain data: the `config.json` beside its weights. */
 export interface ClipConfiguration {
   readonly kind: 'clip';
   /** Dimensions of the common space. */
@@ -35,12 +48,26 @@ export interface ClipConfiguration {
     readonly heads: number;
     /** Ids of one text, start and end counted. */
     readonly length: number;
-    /** Rows of the embedding table, start and end of text being the last two. */
+    /** Rows of the embedding table; where the end of a text is read, start and end are the last two. */
     readonly vocabularySize: number;
   };
+  /**
+   * What a tower says is read `at-token` (CLIP's way and the default): a class token before the patches, and the end of a text whose positions
+   * look back only, with norms around the blocks; or it is the `mean` of all positions, which all look everywhere, without these norms
+   * (DALLE-pytorch's CLIP).
+   */
+  readonly readout?: 'at-token' | 'mean';
+  readonly block?: ClipBlock;
   /** Mean and deviation of each colour that pixels are normalised by. Default: CLIP's own, of its training pictures. */
   readonly pixelMean?: readonly [number, number, number];
   readonly pixelDeviation?: readonly [number, number, number];
+}
+
+/** The blocks of a tower of either kind. */
+export function towerBlocks(tower: Pick<BlocksOptions, 'width' | 'heads' | 'layers'>, { block = {} }: Pick<ClipConfiguration, 'block'>): BlocksOptions {
+  const { width, heads, layers } = tower;
+  const { feedForward = 'gelu-quick', headSize = width / heads, layerScale = false, biases = {} } = block;
+  return { width, heads, headSize, layers, activation: feedForward === 'geglu' ? 'geglu' : 'quick', layerScale, inputBias: biases.attentionInput ?? true };
 }
 
 /** openai/CLIP's preprocessing. */
@@ -69,13 +96,32 @@ function colours(value: unknown, field: string): readonly [number, number, numbe
   return [red, green, blue];
 }
 
-function parseImage(source: Fields, imageSize: number): ClipConfiguration['image'] {
+function parseBlock(value: unknown): ClipBlock | undefined {
+  if (value === undefined) return undefined;
+  const { feedForward, headSize, layerScale, biases } = recordOf(value, 'block');
+  if (feedForward !== undefined && feedForward !== 'gelu-quick' && feedForward !== 'geglu') invalid('block.feedForward', feedForward, "Use 'gelu-quick' or 'geglu'.");
+  if (layerScale !== undefined && typeof layerScale !== 'boolean') invalid('block.layerScale', layerScale, 'Use true or false.');
+  const attentionInput = biases === undefined ? undefined : recordOf(biases, 'block.biases').attentionInput;
+  if (attentionInput !== undefined && typeof attentionInput !== 'boolean') invalid('block.biases.attentionInput', attentionInput, 'Use true or false.');
+  return {
+    ...(feedForward === undefined ? {} : { feedForward }),
+    ...(headSize === undefined ? {} : { headSize: whole({ headSize }, 'headSize', 'block.headSize') }),
+    ...(layerScale === undefined ? {} : { layerScale }),
+    ...(attentionInput === undefined ? {} : { biases: { attentionInput } }),
+  };
+}
+
+function checkHeads(field: string, heads: number, width: number, block: ClipBlock | undefined): void {
+  if (block?.headSize === undefined && width % heads !== 0) invalid(field, heads, `Use a divisor of the width ${width}, or give 'block.headSize'.`);
+}
+
+function parseImage(source: Fields, imageSize: number, block: ClipBlock | undefined): ClipConfiguration['image'] {
   const [width, heads] = [whole(source, 'width', 'image.width'), whole(source, 'heads', 'image.heads')];
   switch (source.kind) {
     case 'vision-transformer': {
       const [layers, patch] = [whole(source, 'layers', 'image.layers'), whole(source, 'patch', 'image.patch')];
       if (imageSize % patch !== 0) invalid('image.patch', patch, `Use a divisor of the image size ${imageSize}.`);
-      if (width % heads !== 0) invalid('image.heads', heads, `Use a divisor of the width ${width}.`);
+      checkHeads('image.heads', heads, width, block);
       return { kind: 'vision-transformer', width, layers, heads, patch };
     }
     case 'resnet': {
@@ -100,13 +146,18 @@ export function parseClipConfiguration(source: unknown): ClipConfiguration {
   const imageSize = whole(given, 'imageSize', 'imageSize');
   const text = recordOf(given.text, 'text');
   const [width, heads] = [whole(text, 'width', 'text.width'), whole(text, 'heads', 'text.heads')];
-  if (width % heads !== 0) invalid('text.heads', heads, `Use a divisor of the width ${width}.`);
+  const block = parseBlock(given.block);
+  checkHeads('text.heads', heads, width, block);
+  const image = parseImage(recordOf(given.image, 'image'), imageSize, block);
+  const { readout } = given;
+  if (readout !== undefined && readout !== 'at-token' && readout !== 'mean') invalid('readout', readout, "Use 'at-token' or 'mean'.");
+  if (readout === 'mean' && image.kind === 'resnet') invalid('readout', readout, "A ResNet is read by attention: leave 'readout' out.");
   const [pixelMean, pixelDeviation] = [colours(given.pixelMean, 'pixelMean'), colours(given.pixelDeviation, 'pixelDeviation')];
   return {
     kind: 'clip',
     embedding: whole(given, 'embedding', 'embedding'),
     imageSize,
-    image: parseImage(recordOf(given.image, 'image'), imageSize),
+    image,
     text: {
       width,
       layers: whole(text, 'layers', 'text.layers'),
@@ -114,6 +165,8 @@ export function parseClipConfiguration(source: unknown): ClipConfiguration {
       length: whole(text, 'length', 'text.length'),
       vocabularySize: whole(text, 'vocabularySize', 'text.vocabularySize'),
     },
+    ...(readout === undefined ? {} : { readout }),
+    ...(block === undefined ? {} : { block }),
     ...(pixelMean === undefined ? {} : { pixelMean }),
     ...(pixelDeviation === undefined ? {} : { pixelDeviation }),
   };

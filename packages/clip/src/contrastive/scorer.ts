@@ -26,9 +26,13 @@ export interface ClipScorerOptions {
   readonly maximumBatch?: number;
 }
 
-/** A text's ids as CLIP reads them: start, ids cut to the length, end, zeros. Start and end are the last two rows of the table. */
-export function clipTextIds({ text }: ClipConfiguration, ids: ArrayLike<number>): Int32Array {
+/**
+ * A text's ids as CLIP reads them: start, ids cut to the length, end, zeros. Start and end are the last two rows of the table. A tower that is
+ * read as a mean knows no start and no end.
+ */
+export function clipTextIds({ text, readout }: Pick<ClipConfiguration, 'text' | 'readout'>, ids: ArrayLike<number>): Int32Array {
   const { length, vocabularySize } = text;
+  if (readout === 'mean') return Int32Array.from({ length }, (_, index) => ids[index] ?? 0);
   const known = Array.from({ length: Math.min(ids.length, length - 2) }, (_, index) => ids[index] ?? 0);
   const whole = [vocabularySize - 2, ...known, vocabularySize - 1];
   return Int32Array.from({ length }, (_, index) => whole[index] ?? 0);

@@ -1,26 +1,11 @@
 import { TesseraeError } from '@tesserae/core';
 import { architectureOf, type ImageTokenizerConfiguration } from '@tesserae/dvae';
 import type { AttentionPattern, PriorConfiguration } from '@tesserae/transformer';
+import { blockTensor } from './dalle-pytorch-blocks.js';
 import type { Hyperparameters, Ignorable, PartReading, PeerFile, ReadingContext, WeightName, Weights } from './family.js';
 import { countModules, extentOf, namesIn, priorPart, truthIn, wholeIn } from './reading.js';
 
 /** The transformer of DALLE-pytorch's `DALLE`. */
-
-/** What stands behind the last `fn.` of a part of a block → our name of it. */
-const blockNames: Readonly<Record<string, string>> = {
-  scale: 'scale',
-  'norm.weight': 'norm.weight',
-  'norm.bias': 'norm.bias',
-  'norm_out.weight': 'outputNorm.weight',
-  'norm_out.bias': 'outputNorm.bias',
-  'to_qkv.weight': 'input.weight',
-  'to_out.0.weight': 'output.weight',
-  'to_out.0.bias': 'output.bias',
-  'net.0.weight': 'expand.weight',
-  'net.0.bias': 'expand.bias',
-  'net.3.weight': 'contract.weight',
-  'net.3.bias': 'contract.bias',
-};
 
 /** Names that are the same in every configuration. */
 const plainNames: Readonly<Record<string, string>> = {
@@ -36,26 +21,8 @@ const plainNames: Readonly<Record<string, string>> = {
   'image_pos_emb.weights.1': 'image.columns.weight',
 };
 
-/** `transformer.layers.layers.I.{0,1}` or, reversible, `transformer.layers.blocks.I.{f,g}.net`; then `fn.` as often as options wrap it. */
-const blockKey = /^transformer\.layers\.(?:layers\.(\d+)\.([01])|blocks\.(\d+)\.([fg])\.net)\.((?:fn\.)*)(.+)$/;
-
 /** Kept as what they are broadcast to: `[1, 1, width]`, `[1, rows, 1, width]`. */
 const withOnes = /\.scale$|^image_pos_emb\./;
-
-interface BlockTensor {
-  readonly layer: number;
-  readonly half: 'attention' | 'mlp';
-  /** How many wrappers stand before it. */
-  readonly wrappers: number;
-  readonly field: string;
-}
-
-function blockTensor(name: string): BlockTensor | undefined {
-  const [, layer, half, block, stream, wrappers = '', peerField = ''] = blockKey.exec(name) ?? [];
-  const field = blockNames[peerField];
-  if (field === undefined) return undefined;
-  return { layer: Number(layer ?? block), half: half === '0' || stream === 'f' ? 'attention' : 'mlp', wrappers: wrappers.length / 'fn.'.length, field };
-}
 
 /**
  * DALLE-pytorch's names, of the tensors that there are: how deep options wrap a layer its names alone say. Its one output layer has the text's
@@ -71,7 +38,7 @@ export function* dallePytorchPriorNames(names: Iterable<string>, texts: number, 
   }
   for (const peer of names) {
     const part = blockTensor(peer);
-    const path = part === undefined ? plainNames[peer] : `blocks.${part.layer}.${part.half}.${part.field}`;
+    const path = part?.path ?? plainNames[peer];
     if (path !== undefined) yield { peer, path, ...(withOnes.test(peer) ? { ones: true } : {}) };
   }
 }

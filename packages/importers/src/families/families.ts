@@ -1,5 +1,6 @@
 import { TesseraeError } from '@tesserae/core';
 import { dallePytorch } from './dalle-pytorch.js';
+import { dallePytorchClip } from './dalle-pytorch-clip.js';
 import { dallePytorchVae } from './dalle-pytorch-vae.js';
 import type { Family, Weights } from './family.js';
 import { llamagenPrior } from './llamagen-prior.js';
@@ -22,6 +23,7 @@ export const families: readonly Family[] = [
   llamagenVq,
   vqganJax,
   openaiClip,
+  dallePytorchClip,
   mindallePrior,
   llamagenPrior,
   minDallePrior,

@@ -2,13 +2,14 @@ import { parseArgs } from 'node:util';
 import { createNodeOnnxBackend } from '@tesserae/backend-onnx/node';
 import * as onnxruntime from 'onnxruntime-node';
 import type { Benchmark, Report } from './benchmark.js';
+import { convertCheckpoint } from './convert.js';
 import { decode, decodePaper } from './decode.js';
 import { imageTokenizer, paperImageTokenizer } from './image-tokenizer.js';
 import { describeMachine, type Machine } from './machine.js';
 import { formatReport } from './report.js';
 import { trainStep } from './train-step.js';
 
-const benchmarks: readonly Benchmark[] = [trainStep, decode, decodePaper, imageTokenizer, paperImageTokenizer];
+const benchmarks: readonly Benchmark[] = [trainStep, decode, decodePaper, imageTokenizer, paperImageTokenizer, convertCheckpoint];
 
 const usage = `npm run bench -- [names] [--rounds N] [--threads N] [--json]
 

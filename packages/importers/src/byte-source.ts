@@ -13,6 +13,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes from `offset` on. @throws TesseraeError `file-corrupt` when they are not all there. */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /** Fills `target` with the bytes from `offset` on: for who reads much and has memory that can be used again. Throws as `read` does. */
+  readonly readInto?: (offset: number, target: Uint8Array, options?: ReadOptions) => Promise<void>;
 }
 
 /** Refuses a range outside the source, before anything is allocated for it. @throws TesseraeError `file-corrupt`. */

@@ -23,6 +23,8 @@ export interface CheckpointTensor {
   read(options?: ReadOptions): Promise<Uint8Array>;
   /** Part of those bytes, where they lie in the file as they are: large tensors need not be in memory whole. */
   readonly readRange?: (byteOffset: number, length: number, options?: ReadOptions) => Promise<Uint8Array>;
+  /** All of them in pieces, likewise; a piece holds until the next but one is asked for. Damage may be found at the end only. */
+  readonly stream?: (options?: ReadOptions) => AsyncIterable<Uint8Array>;
 }
 
 /** A value of the file that is no tensor. Tables are maps: a key named `__proto__` is a key like any other. */

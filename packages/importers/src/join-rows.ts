@@ -40,7 +40,7 @@ export function joinRows(first: TensorRows, ...others: readonly TensorRows[]): C
     count += to - from;
   }
   const shape: Shape = [count, ...inner];
-  const { readRange: _whole, ...rest } = sample;
+  const { readRange: _whole, stream: _pieces, ...rest } = sample;
   return {
     ...rest,
     name: [...new Set(parts.map(({ tensor }) => tensor.name))].join("', '"),

@@ -1,6 +1,7 @@
 import { parseSafetensorsHeader, safetensorsHeaderLength } from '@tesserae/core';
 import type { ByteSource, ReadOptions } from './byte-source.js';
 import type { Checkpoint } from './checkpoint.js';
+import { streamBytes } from './stream-bytes.js';
 
 /** Eight bytes of header length, then JSON. */
 export function looksLikeSafetensors(start: Uint8Array, size: number): boolean {
@@ -27,6 +28,7 @@ export async function openSafetensors(source: ByteSource, options: ReadOptions =
       storage: name,
       read: (reading) => source.read(byteOffset, byteLength, reading),
       readRange: (offset, length, reading) => source.read(byteOffset + offset, length, reading),
+      stream: (reading) => streamBytes(source, byteOffset, byteLength, reading),
     })),
   };
 }

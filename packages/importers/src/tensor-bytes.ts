@@ -3,6 +3,7 @@ import type { ReadOptions } from './byte-source.js';
 import { type CheckpointTensor, readWeights } from './checkpoint.js';
 import { elementBytes } from './element-type.js';
 import type { PlannedTensor } from './plan-conversion.js';
+import { pieceBytes } from './stream-bytes.js';
 import { contiguousStrides, readStrided } from './strided.js';
 
 export type FloatType = 'float32' | 'float16';
@@ -64,26 +65,20 @@ export async function plannedBytes({ source, transform }: PlannedTensor, target:
   return readStrided(layout, width, async (offset, length) => bytes.subarray(offset, offset + length));
 }
 
-/** Large enough to keep a disk busy, small enough that allocators give the same memory again. */
-const pieceBytes = 4 << 20;
-
-/** The same piece by piece, the next read while one is written; undefined where a tensor is small or is changed on its way. */
+/**
+ * The same piece by piece, where a tensor is large and is not changed on its way; undefined elsewhere. A piece holds until the next but one is
+ * asked for.
+ */
 export function plannedPieces({ source, transform }: PlannedTensor, target: 'F32' | 'F16', options: ReadOptions = {}): (() => AsyncIterable<Uint8Array>) | undefined {
-  const { readRange, byteLength } = source;
-  if (readRange === undefined || transform !== undefined || source.dtype !== target || byteLength <= pieceBytes) return undefined;
+  const { stream, byteLength, dtype } = source;
+  if (stream === undefined || transform !== undefined || dtype !== target || byteLength <= pieceBytes) return undefined;
   const width = elementBytes[target];
-  const begin = (offset: number): Promise<Uint8Array> | undefined => {
-    const reading = offset < byteLength ? readRange(offset, Math.min(pieceBytes, byteLength - offset), options) : undefined;
-    // Looked at when its turn comes, which it does not if writing fails before.
-    reading?.catch(() => undefined);
-    return reading;
-  };
   return async function* pieces() {
-    let reading = begin(0);
-    for (let offset = 0; reading !== undefined; offset += pieceBytes) {
-      const bytes: Uint8Array = aligned(await reading, width);
-      reading = begin(offset + pieceBytes);
-      checkFinite(source, bytes, target, offset / width);
+    let done = 0;
+    for await (const piece of stream(options)) {
+      const bytes = aligned(piece, width);
+      checkFinite(source, bytes, target, done / width);
+      done += bytes.length;
       yield bytes;
     }
   };

@@ -45,6 +45,30 @@ describe('a zip archive', () => {
     }
   });
 
+  it('gives large entries piece by piece, and finds damage behind the last piece at the latest', async () => {
+    const content = Uint8Array.from({ length: 2_500_000 }, (_, index) => (index * 7919) >> 8);
+    const piecesOf = async (pieces: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array[]> => {
+      const copies: Uint8Array[] = [];
+      for await (const piece of pieces ?? []) copies.push(new Uint8Array(piece));
+      return copies;
+    };
+    for (const deflate of [false, true]) {
+      const bytes = writeZip([{ name: 'large', content, deflate }]);
+      // Memory that is used again, as a file's; and views, as of bytes in memory.
+      const source = bytesSource(bytes, 'archive.zip');
+      for (const readInto of [undefined, async (offset: number, target: Uint8Array) => target.set(bytes.subarray(offset, offset + target.length))]) {
+        const entry = (await openZip(readInto === undefined ? source : { ...source, readInto })).get('large');
+        const pieces = await piecesOf(entry?.stream(0, content.length));
+        expect(pieces.map(({ length }) => length)).toEqual(deflate ? [2_500_000] : [1 << 20, 1 << 20, 2_500_000 - (2 << 20)]);
+        expect(Buffer.compare(joinBytes(pieces), content)).toBe(0);
+        expect(Buffer.compare(joinBytes(await piecesOf(entry?.stream(5, 2_000_000))), content.subarray(5, 2_000_005))).toBe(0);
+      }
+      const wrong = (await open(writeZip([{ name: 'large', content, deflate, crc: 1 }]))).get('large');
+      await expect(piecesOf(wrong?.stream(0, content.length))).rejects.toThrow("entry 'large' is damaged: its crc");
+      await expect(piecesOf(wrong?.stream(5, 10))).rejects.toThrow("entry 'large' is damaged: its crc");
+    }
+  });
+
   it('refuses doubled names, entries that climb out, and overlaps', async () => {
     await expect(open(writeZip([hello, hello]))).rejects.toThrow("two entries named 'a/hello'");
     for (const name of ['../x', 'a/../../x', '/etc/x', 'C:\\x', 'a\\..\\x']) await expect(open(writeZip([{ ...hello, name }]))).rejects.toMatchObject({ code: 'file-unsafe' });

@@ -3,6 +3,7 @@ import { Inflate } from 'fflate';
 import { type ByteSource, checkRange, type ReadOptions } from './byte-source.js';
 import { type Crc32, crc32 as ownCrc32 } from './crc32.js';
 import { refuseDamaged, refuseUnsafe, refuseUnsupported } from './refusal.js';
+import { pieceBytes, streamBytes } from './stream-bytes.js';
 
 /*
  * ZIP archives, read in place (PKWARE APPNOTE 6.3; section numbers below are its own). Written here because the archive
@@ -17,6 +18,8 @@ export interface ZipEntry {
   readonly size: number;
   /** Content bytes `[offset, offset + length)`. Reading the whole also checks its checksum. @throws TesseraeError `file-corrupt`. */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /** The same in pieces (`streamBytes`); the checksum of the whole is looked at behind the last one. */
+  stream(offset: number, length: number, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** The first bytes, at most `length`, without a checksum: for headers. */
   readStart(length: number, options?: ReadOptions): Promise<Uint8Array>;
 }
@@ -29,7 +32,6 @@ export interface ZipOptions extends ReadOptions {
 const largestDirectory = 32 << 20;
 /** Weights deflate by a tenth or so; an entry that promises more than 32 times its bytes must be small. */
 const largestInflation = { ratio: 32, bytes: 16 << 20 };
-const pieceBytes = 1 << 20;
 
 const unsetWord = 0xffff;
 const unsetLong = 0xffffffff;
@@ -243,9 +245,18 @@ function openEntry(source: ByteSource, entry: DirectoryEntry, limit: number, crc
     if (!isVerified) check(crc32(bytes, 0));
     return bytes;
   };
-  const verifyInPieces = async (start: number, options: ReadOptions) => {
+  /** The whole stored content, its checksum looked at behind the last piece. */
+  async function* streamStored(start: number, options: ReadOptions): AsyncIterable<Uint8Array> {
     let found = 0;
-    for (let at = 0; at < size; at += pieceBytes) found = crc32(await source.read(start + at, Math.min(pieceBytes, size - at), options), found);
+    for await (const piece of streamBytes(source, start, size, options)) {
+      if (!isVerified) found = crc32(piece, found);
+      yield piece;
+    }
+    if (!isVerified) check(found);
+  }
+  const verify = async (start: number, options: ReadOptions) => {
+    let found = 0;
+    for await (const piece of streamBytes(source, start, size, options)) found = crc32(piece, found);
     check(found);
   };
   return {
@@ -256,8 +267,19 @@ function openEntry(source: ByteSource, entry: DirectoryEntry, limit: number, crc
       if (method !== 0) return (await readAll(options)).subarray(offset, offset + length);
       if (offset === 0 && length === size) return readAll(options);
       const start = await locate(options);
-      if (!isVerified) await verifyInPieces(start, options);
+      if (!isVerified) await verify(start, options);
       return source.read(start + offset, length, options);
+    },
+    async *stream(offset, length, options = {}) {
+      checkRange({ name: `${source.name}, entry '${name}'`, size }, offset, length);
+      if (method !== 0) {
+        yield (await readAll(options)).subarray(offset, offset + length);
+        return;
+      }
+      const start = await locate(options);
+      const isWhole = offset === 0 && length === size;
+      if (!isWhole && !isVerified) await verify(start, options);
+      yield* isWhole ? streamStored(start, options) : streamBytes(source, start + offset, length, options);
     },
     async readStart(length, options = {}) {
       const start = await locate(options);

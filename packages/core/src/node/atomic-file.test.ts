@@ -78,6 +78,33 @@ describe('writeFileAtomically', () => {
     });
   }
 
+  it('flushes large files while it writes them, and what fails there fails the file', async () => {
+    const path = join(folder, 'large');
+    const events: string[] = [];
+    const piece = new Uint8Array(50 << 20);
+    const openFile =
+      (failure?: Error): OpenFile =>
+      async (target) => {
+        const handle = await open(target, 'w');
+        return {
+          writev: async (pieces) => {
+            events.push('write');
+            return { bytesWritten: pieces.reduce((sum, { byteLength }) => sum + byteLength, 0), buffers: pieces };
+          },
+          sync: async () => {
+            events.push('flush');
+            if (failure !== undefined) throw failure;
+          },
+          close: () => handle.close(),
+        };
+      };
+    await writeFileAtomically(path, [piece, piece, piece, piece], openFile());
+    expect(events).toEqual(['write', 'write', 'write', 'flush', 'write', 'flush']);
+    const failed = writeFileAtomically(path, [piece, piece, piece, piece], openFile(systemError('EIO')));
+    await expect(failed).rejects.toMatchObject({ code: 'file-write-failed' });
+    expect(await readdir(folder)).toEqual(['large']);
+  });
+
   it('does not make a file where there was none when it fails', async () => {
     await expect(writeFileAtomically(join(folder, 'file'), 'new', failing('sync', systemError('EIO')))).rejects.toMatchObject({ code: 'file-write-failed' });
     expect(await readdir(folder)).toEqual([]);

@@ -6,6 +6,9 @@ import { TesseraeError } from '../errors/index.js';
 /** The part of a file handle that writing needs; tests pass one that fails. */
 export type OpenFile = (path: string) => Promise<Pick<FileHandle, 'writev' | 'sync' | 'close'>>;
 
+/** So much is written before the disk begins to take it, while more is made: at the end there is little left to wait for. */
+const flushBytes = 128 << 20;
+
 function remedyFor(cause: unknown): string {
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
   switch (code) {
@@ -46,16 +49,28 @@ export async function writeFileAtomically(
   try {
     await mkdir(dirname(path), { recursive: true });
     const handle = await openFile(temporary);
+    let flushing: Promise<void> | undefined;
     try {
+      let unflushed = 0;
       for await (const piece of made()) {
         // writev may write less than asked on very large pieces.
         for (let offset = 0; offset < piece.length; ) {
           const { bytesWritten } = await handle.writev([piece.subarray(offset, offset + (1 << 30))]);
           offset += bytesWritten;
         }
+        unflushed += piece.length;
+        if (options.flush !== false && unflushed >= flushBytes) {
+          unflushed = 0;
+          await flushing;
+          flushing = handle.sync();
+          // Looked at before the next one begins, or at the end.
+          flushing.catch(() => undefined);
+        }
       }
+      await flushing;
       if (options.flush !== false) await handle.sync();
     } finally {
+      await flushing?.catch(() => undefined);
       await handle.close();
     }
     await rename(temporary, path);

@@ -57,7 +57,7 @@ function missingGains(weights: Weights): Map<string, CheckpointTensor> {
       const gain = `${withoutGain.exec(name)?.[1]}.weight`;
       if (!withoutGain.test(name) || weights.has(gain)) return [];
       const count = bias.shape[0] ?? 0;
-      const { readRange: _bias, ...rest } = bias;
+      const { readRange: _bias, stream: _pieces, ...rest } = bias;
       const read = async (): Promise<Uint8Array> => new Uint8Array(new Float32Array(count).fill(1).buffer);
       return [[gain, { ...rest, name: gain, dtype: 'F32' as const, byteLength: 4 * count, storage: gain, read }] as const];
     }),

@@ -32,23 +32,30 @@ export async function fileSource(path: string): Promise<ByteSource> {
     const stats = fstatSync(descriptor);
     return stats.isFile() ? stats.size : missingFile(path, new Error('it is not a file'));
   });
+  const readInto: NonNullable<ByteSource['readInto']> = async (offset, target, { signal } = {}) => {
+    signal?.throwIfAborted();
+    checkRange({ name: path, size }, offset, target.length);
+    await withFile(path, async (descriptor) => {
+      for (let done = 0; done < target.length; ) {
+        const { bytesRead } = await readAsync(descriptor, target, done, Math.min(target.length - done, mostAtOnce), offset + done).catch((cause: unknown) =>
+          missingFile(path, cause),
+        );
+        if (bytesRead === 0) refuseDamaged(path, `it became shorter while it was read: it ends at byte ${offset + done}`);
+        done += bytesRead;
+        signal?.throwIfAborted();
+      }
+    });
+  };
   return {
     name: path,
     size,
-    async read(offset, length, { signal } = {}) {
-      signal?.throwIfAborted();
+    readInto,
+    async read(offset, length, options) {
       checkRange({ name: path, size }, offset, length);
-      return withFile(path, async (descriptor) => {
-        // Not zeroed first: every byte is read into, or the read fails. Not pooled: its buffer is its own.
-        const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-        for (let done = 0; done < length; ) {
-          const { bytesRead } = await readAsync(descriptor, bytes, done, Math.min(length - done, mostAtOnce), offset + done).catch((cause: unknown) => missingFile(path, cause));
-          if (bytesRead === 0) return refuseDamaged(path, `it became shorter while it was read: it ends at byte ${offset + done}`);
-          done += bytesRead;
-          signal?.throwIfAborted();
-        }
-        return bytes;
-      });
+      // Not zeroed first: every byte is read into, or the read fails. Not pooled: its buffer is its own.
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+      await readInto(offset, bytes, options);
+      return bytes;
     },
   };
 }

@@ -9,11 +9,13 @@ const smallestInBackground = 64 << 20;
 /** As text, so that it needs no file of its own in either module system. */
 const hashing = `
 const { parentPort, workerData } = require('node:worker_threads');
+const { closeSync, openSync, readSync } = require('node:fs');
 const hash = require('node:crypto').createHash('sha256');
-require('node:fs').createReadStream(workerData, { highWaterMark: 1 << 20 })
-  .on('data', (piece) => hash.update(piece))
-  .on('error', (error) => { throw error; })
-  .on('end', () => parentPort.postMessage(hash.digest('hex')));
+const piece = Buffer.allocUnsafeSlow(1 << 20);
+const file = openSync(workerData, 'r');
+for (let read = readSync(file, piece); read > 0; read = readSync(file, piece)) hash.update(piece.subarray(0, read));
+closeSync(file);
+parentPort.postMessage(hash.digest('hex'));
 `;
 
 /** A file's SHA-256; of a large file in a thread of its own, beside what else is done with it. @throws TesseraeError `file-missing`. */

@@ -10,7 +10,9 @@ import { type ArrayRecord, isKind, type PickleValue, type StorageReference, type
 /** Where a storage's bytes are. */
 export interface StorageBytes {
   readonly size: number;
-  readonly read: (offset: number, length: number, options: { readonly signal?: AbortSignal | undefined }) => Promise<Uint8Array>;
+  readonly read: (offset: number, length: number, options: ReadOptions) => Promise<Uint8Array>;
+  /** The same in pieces (`streamBytes`). */
+  readonly stream: (offset: number, length: number, options: ReadOptions) => AsyncIterable<Uint8Array>;
 }
 
 export interface StorageFinder {
@@ -68,7 +70,10 @@ function tensorFromStorage(path: readonly string[], record: TensorRecord, file: 
       return littleEndian(await readStrided(layout, width, read), width, storages.isBigEndian);
     },
     ...(isContiguous(layout) && !storages.isBigEndian
-      ? { readRange: (offset: number, length: number, options: ReadOptions = {}) => bytes.read(layout.offset * width + offset, length, options) }
+      ? {
+          readRange: (offset: number, length: number, options: ReadOptions = {}) => bytes.read(layout.offset * width + offset, length, options),
+          stream: (options: ReadOptions = {}) => bytes.stream(layout.offset * width, countElements(shape) * width, options),
+        }
       : {}),
   };
 }

@@ -6,6 +6,7 @@ import { readPickle } from '../pickle/read-pickle.js';
 import { type StorageBytes, tensorsOf } from '../pickle/tensors.js';
 import { describeValue, isKind, type PickleValue, type StorageReference } from '../pickle/values.js';
 import { refuseDamaged, refuseUnsupported } from '../refusal.js';
+import { streamBytes } from '../stream-bytes.js';
 import { resolvePersistentId } from './persistent-id.js';
 
 /** torch/serialization.py, `MAGIC_NUMBER`. */
@@ -72,7 +73,11 @@ export async function openLegacyCheckpoint(source: ByteSource, options: ReadOpti
     const start = at + 8;
     at = start + storage.elements * width;
     if (at > size) return refuseDamaged(name, `it is truncated: its storage '${key}' ends at byte ${at}, the file at ${size}`);
-    storages.set(key, { size: storage.elements * width, read: (offset, length, reading) => source.read(start + offset, length, reading) });
+    storages.set(key, {
+      size: storage.elements * width,
+      read: (offset, length, reading) => source.read(start + offset, length, reading),
+      stream: (offset, length, reading) => streamBytes(source, start + offset, length, reading),
+    });
   }
   if (at !== size) return refuseDamaged(name, `${size - at} bytes follow its last storage`);
   const tensors = tensorsOf(object.value, source, {

@@ -4,6 +4,7 @@ import type { Checkpoint, CheckpointTensor, MetadataValue } from './checkpoint.j
 import { type ElementType, elementBytes, elementTypesByName } from './element-type.js';
 import { type MsgpackExtension, type MsgpackRange, type MsgpackValue, readMsgpack } from './msgpack.js';
 import { refuseDamaged, refuseUnsupported } from './refusal.js';
+import { streamBytes } from './stream-bytes.js';
 import { countElements } from './strided.js';
 
 /** flax/serialization.py, `_MsgpackExtType`: arrays, Python's complex numbers, NumPy scalars. */
@@ -74,6 +75,18 @@ async function readChunkedHead(source: ByteSource, table: ReadonlyMap<string, Ms
 function tensorOf(path: readonly string[], { shape, dtype, pieces }: StoredArray, source: ByteSource): CheckpointTensor {
   const name = path.join('/');
   const byteLength = countElements(shape) * elementBytes[dtype];
+  const [only, ...more] = pieces;
+  const readRange = async (from: number, count: number, options: ReadOptions = {}): Promise<Uint8Array> => {
+    if (only !== undefined && more.length === 0) return source.read(only.offset + from, count, options);
+    const joined = new Uint8Array(count);
+    let start = 0;
+    for (const { offset, length } of pieces) {
+      const [first, last] = [Math.max(from, start), Math.min(from + count, start + length)];
+      if (first < last) joined.set(await source.read(offset + first - start, last - first, options), first - from);
+      start += length;
+    }
+    return joined;
+  };
   return {
     name,
     file: source.name,
@@ -82,16 +95,10 @@ function tensorOf(path: readonly string[], { shape, dtype, pieces }: StoredArray
     dtype,
     byteLength,
     storage: name,
-    async read(options = {}) {
-      const [only, ...more] = pieces;
-      if (only !== undefined && more.length === 0) return source.read(only.offset, only.length, options);
-      const whole = new Uint8Array(byteLength);
-      let at = 0;
-      for (const { offset, length } of pieces) {
-        whole.set(await source.read(offset, length, options), at);
-        at += length;
-      }
-      return whole;
+    read: (options) => readRange(0, byteLength, options),
+    readRange,
+    async *stream(options = {}) {
+      for (const { offset, length } of pieces) yield* streamBytes(source, offset, length, options);
     },
   };
 }

@@ -43,6 +43,12 @@ function shapeThrough(shape: Shape, transform: Transform | undefined): Shape {
 /** `[1, 1, 32]` and `[32]` are the same to a line that says so. */
 const comparable = (shape: Shape, { ones }: WeightName): string => formatShape(ones === true ? shape.filter((extent) => extent !== 1) : shape);
 
+/** `[3, 8, 8]` is `[24, 8]` to a line that says so. */
+function withAxesMerged(shape: Shape, { merged }: WeightName): Shape {
+  const [first = 1, second = 1, ...rest] = shape;
+  return merged === true ? [first * second, ...rest] : shape;
+}
+
 /** Counts a part's tensors against what its configuration wants: each is used, known not to be needed, or makes this fail. */
 function accountFor(reading: PartReading, family: Family, files: readonly PeerFile[]): PlannedPart {
   const { expected, weights, ignorable, part, configuration, assumed } = reading;
@@ -73,7 +79,7 @@ function accountFor(reading: PartReading, family: Family, files: readonly PeerFi
       used.set(peer, (used.get(peer) ?? 0) + to - from);
     }
     const source = joinRows(first, ...others);
-    const found = shapeThrough(source.shape, line.transform);
+    const found = withAxesMerged(shapeThrough(source.shape, line.transform), line);
     if (comparable(found, line) !== comparable(shape, line))
       problems.push(`'${source.name}' has the shape ${formatShape(found)} where the configuration wants ${formatShape(shape)}`);
     tensors.push({ path, shape, source, ...(line.transform === undefined ? {} : { transform: line.transform }) });

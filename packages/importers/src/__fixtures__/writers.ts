@@ -148,3 +148,34 @@ export function writeTorchLegacy(value: Uint8Array, storages: Readonly<Record<st
 export function float32Bytes(values: readonly number[]): Uint8Array {
   return new Uint8Array(Float32Array.from(values).buffer);
 }
+
+/** What Flax's serialization writes of one array: [shape, element type, bytes] as an extension. */
+function flaxArray(shape: readonly number[], bytes: Uint8Array): Uint8Array {
+  const long = (mark: number, length: number): Uint8Array => {
+    const head = new Uint8Array(5);
+    head[0] = mark;
+    new DataView(head.buffer).setUint32(1, length);
+    return head;
+  };
+  const extents = shape.map((extent) => long(0xce, extent));
+  const payload = joinBytes([Uint8Array.of(0x93, 0x90 + shape.length), ...extents, Uint8Array.of(0xa7), ascii('float32'), long(0xc6, bytes.length), bytes]);
+  return joinBytes([long(0xc9, payload.length), Uint8Array.of(1), payload]);
+}
+
+export interface WrittenArray {
+  readonly shape: readonly number[];
+  readonly data: ArrayLike<number>;
+}
+
+/** A `flax_model.msgpack` of float32 tensors, by their names as Flax flattens them: `model/encoder/…/kernel`. */
+export function writeFlax(tensors: ReadonlyMap<string, WrittenArray>): Uint8Array {
+  const own = tensors.get('');
+  if (own !== undefined) return flaxArray(own.shape, new Uint8Array(Float32Array.from(own.data).buffer));
+  const children = new Map<string, Map<string, WrittenArray>>();
+  for (const [name, tensor] of tensors) {
+    const [key = '', ...rest] = name.split('/');
+    children.set(key, (children.get(key) ?? new Map<string, WrittenArray>()).set(rest.join('/'), tensor));
+  }
+  const entries = Array.from(children, ([key, child]) => joinBytes([Uint8Array.of(0xd9, key.length), ascii(key), writeFlax(child)]));
+  return joinBytes([Uint8Array.of(0xde, children.size >> 8, children.size & 255), ...entries]);
+}

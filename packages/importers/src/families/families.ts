@@ -1,4 +1,5 @@
 import { TesseraeError } from '@tesserae/core';
+import { dalleMini } from './dalle-mini.js';
 import { dallePytorch } from './dalle-pytorch.js';
 import { dallePytorchClip } from './dalle-pytorch-clip.js';
 import { dallePytorchVae } from './dalle-pytorch-vae.js';
@@ -27,6 +28,7 @@ export const families: readonly Family[] = [
   mindallePrior,
   llamagenPrior,
   minDallePrior,
+  dalleMini,
 ];
 
 /** @throws TesseraeError `invalid-argument` naming those there are. */

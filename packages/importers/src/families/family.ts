@@ -38,6 +38,8 @@ export interface WeightName {
   readonly rows?: readonly [from: number, to: number];
   /** One side has axes of size 1 that the other has not. */
   readonly ones?: true;
+  /** What are two axes there, the first ones behind the transform, is one axis of ours. */
+  readonly merged?: true;
 }
 
 /** Tensors that a model does not need, and why. */

@@ -1,7 +1,7 @@
 import { TesseraeError } from '@tesserae/core';
 import type { PriorConfiguration } from '@tesserae/transformer';
-import type { CheckpointTensor } from '../checkpoint.js';
-import type { Family, PeerFile, WeightName, Weights } from './family.js';
+import { dalleMiniConfiguration, missingGains, publishedHeadSize } from './dalle-mini-network.js';
+import type { Family, PeerFile, WeightName } from './family.js';
 import { countModules, extentOf, priorPart } from './reading.js';
 
 /** Value before gate: the peer's `fc1` is the value, its `fc0` the gate. */
@@ -51,23 +51,10 @@ export function* minDallePriorNames(encoderLayers: number, decoderLayers: number
 /** Norms before a dense layer were trained without a gain; published files leave it out, and the peer has 1 there. */
 const withoutGain = /^((?:encoder|decoder)\.(?:.*\.(?:pre_self_attn_layer_norm|pre_encoder_attn_layer_norm|glu\.ln0|glu\.ln1)|final_ln))\.bias$/;
 
-function missingGains(weights: Weights): Map<string, CheckpointTensor> {
-  return new Map(
-    Array.from(weights).flatMap(([name, bias]) => {
-      const gain = `${withoutGain.exec(name)?.[1]}.weight`;
-      if (!withoutGain.test(name) || weights.has(gain)) return [];
-      const count = bias.shape[0] ?? 0;
-      const { readRange: _bias, stream: _pieces, ...rest } = bias;
-      const read = async (): Promise<Uint8Array> => new Uint8Array(new Float32Array(count).fill(1).buffer);
-      return [[gain, { ...rest, name: gain, dtype: 'F32' as const, byteLength: 4 * count, storage: gain, read }] as const];
-    }),
-  );
-}
-
-/** The peer never samples an id from here on, whatever its vocabulary. */
-const sampledCodes = 2 ** 14;
-/** Channels of a head of both published models, mini and mega. */
-const publishedHeadSize = 64;
+const gainOf = (bias: string): string | undefined => {
+  const norm = withoutGain.exec(bias)?.[1];
+  return norm === undefined ? undefined : `${norm}.weight`;
+};
 
 const isDecoder = ({ weights }: PeerFile): boolean => weights.has('lm_head.weight');
 
@@ -75,28 +62,16 @@ function configurationOf(encoder: PeerFile, decoder: PeerFile): PriorConfigurati
   const width = extentOf(decoder, 'embed_tokens.weight', 1);
   const side = Math.sqrt(extentOf(decoder, 'embed_positions.weight', 0));
   const imageVocabularySize = extentOf(decoder, 'embed_tokens.weight', 0);
-  return {
-    kind: 'prior',
+  return dalleMiniConfiguration({
     width,
     layers: countModules(decoder.weights, 'layers.'),
-    heads: width / publishedHeadSize,
+    encoderLayers: countModules(encoder.weights, 'layers.'),
+    hidden: extentOf(decoder, 'layers.0.glu.fc0.weight', 0),
     textVocabularySize: extentOf(encoder, 'embed_tokens.weight', 0),
     textLength: extentOf(encoder, 'embed_positions.weight', 0),
-    grid: { rows: side, columns: side },
-    codebookSize: Math.min(imageVocabularySize - 1, sampledCodes),
+    side,
     imageVocabularySize,
-    attention: 'full',
-    // The empty text is the tokenizer's start and end; 1 is its padding. The start token is the row behind the vocabulary, as dalle-mini trained it.
-    condition: { kind: 'encoder', layers: countModules(encoder.weights, 'layers.'), padding: 1, emptyText: [0, 2], startToken: imageVocabularySize - 1 },
-    positions: 'learned',
-    embeddingNorm: true,
-    block: {
-      normPlacement: 'normformer',
-      feedForward: 'geglu',
-      hidden: extentOf(decoder, 'layers.0.glu.fc0.weight', 0),
-      biases: { attentionInput: false, attentionOutput: false, feedForward: false, head: false },
-    },
-  };
+  });
 }
 
 /** `encoder.pt` and `decoder.pt` of min-dalle: DALL-E mini's transformer. */
@@ -115,7 +90,7 @@ export const minDallePrior: Family = {
     const weights = new Map(
       [encoder, decoder].flatMap((file) => Array.from(file.weights, ([name, tensor]) => [`${file === encoder ? 'encoder' : 'decoder'}.${name}`, tensor] as const)),
     );
-    const gains = missingGains(weights);
+    const gains = missingGains(weights, gainOf);
     const { condition, layers, heads } = configuration;
     const assumed = [
       ...(context.settings.heads === undefined ? [`No file says how many heads attention has: ${heads}, ${publishedHeadSize} channels each. --set heads=N says another.`] : []),

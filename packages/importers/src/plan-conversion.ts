@@ -84,15 +84,18 @@ function accountFor(reading: PartReading, family: Family, files: readonly PeerFi
       problems.push(`'${source.name}' has the shape ${formatShape(found)} where the configuration wants ${formatShape(shape)}`);
     tensors.push({ path, shape, source, ...(line.transform === undefined ? {} : { transform: line.transform }) });
   }
+  const ignored: { name: string; reason: string }[] = [];
   for (const [name, rows] of used) {
     const all = weights.get(name)?.shape[0] ?? 1;
-    if (rows !== all) problems.push(`'${name}' has ${all} rows where the configuration wants ${rows}`);
+    const spare = ignorable.find((entry) => entry.rows !== undefined && entry.pattern.test(name));
+    const [from, to] = spare?.rows ?? [0, 0];
+    if (rows + to - from !== all) problems.push(`'${name}' has ${all} rows where the configuration wants ${rows}`);
+    else if (spare !== undefined) ignored.push({ name: `${name}, rows ${from} to ${to}`, reason: spare.reason });
   }
-  const ignored: { name: string; reason: string }[] = [];
   const unknown: string[] = [];
   for (const [name, { name: fullName }] of weights) {
     if (used.has(name)) continue;
-    const reason = ignorable.find(({ pattern }) => pattern.test(name))?.reason;
+    const reason = ignorable.find(({ pattern, rows }) => rows === undefined && pattern.test(name))?.reason;
     if (reason === undefined) unknown.push(`'${fullName}'`);
     else ignored.push({ name: fullName, reason });
   }

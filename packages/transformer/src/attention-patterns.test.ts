@@ -22,6 +22,7 @@ describe('image patterns', () => {
     ['axialRow', 32],
     ['axialColumn', 32],
     ['convLike', 25],
+    ['neighbourhood', 36],
   ] as const)('%s lets the last token of the paper’s grid see %i image tokens', (pattern, count) => {
     expect(seenFrom(pattern, 1023, { grid: paperGrid })).toHaveLength(count);
   });
@@ -37,7 +38,7 @@ describe('image patterns', () => {
     expect(distances('convolutional')).toEqual([0, 1, 3, 4, 5]);
   });
 
-  it('wraps the paper’s patterns around the ends of rows, and not DALLE-pytorch’s', () => {
+  it('wraps the paper’s patterns around the ends of rows, and not those of DALLE-pytorch and ru-dalle', () => {
     const grid = { rows: 4, columns: 4 };
     // Position 8 is the first of the third row.
     expect(seenFrom('row', 8, { grid })).toEqual([4, 5, 6, 7, 8]);
@@ -46,6 +47,8 @@ describe('image patterns', () => {
     expect(seenFrom('convLike', 8, { grid, convolutionKernel: 3 })).toEqual([0, 4, 8]);
     expect(seenFrom('convLike', 10, { grid, convolutionKernel: 3 })).toEqual([0, 1, 2, 4, 5, 6, 8, 9, 10]);
     expect(seenFrom('axialColumn', 9, { grid })).toEqual([1, 5, 9]);
+    expect(seenFrom('neighbourhood', 8, { grid, convolutionKernel: 3 })).toEqual([4, 5, 8]);
+    expect(seenFrom('neighbourhood', 10, { grid, convolutionKernel: 3 })).toEqual([5, 6, 7, 9, 10]);
   });
 
   it.each(allPatterns)('%s lets a token see itself and nothing later', (pattern) => {

@@ -19,7 +19,8 @@ export type ImagePattern = (query: number, key: number) => boolean;
  * A pattern's rule on a grid. No token looks at later ones. The paper's patterns are sets of raster distances
  * (query − key), so they wrap around the ends of rows (Figure 11):
  * row: 0 … W, the last being the token above; column: multiples of W; convolutional: r·W + c ≥ 0 with |r|, |c| ≤ ⌊k/2⌋.
- * DALLE-pytorch's do not wrap: the own row; the own column; the k×k square whose lower right corner is the token.
+ * DALLE-pytorch's do not wrap: the own row; the own column; the k×k square whose lower right corner is the token. Nor does ru-dalle's
+ * `neighbourhood`, of which the paper's convolutional pattern is the wrapped form.
  */
 export function imagePattern(pattern: AttentionPattern, configuration: Pick<PriorConfiguration, 'grid' | 'convolutionKernel'>): ImagePattern {
   const { columns }: Grid = configuration.grid;
@@ -49,6 +50,10 @@ export function imagePattern(pattern: AttentionPattern, configuration: Pick<Prio
         const down = rowOf(query) - rowOf(key);
         return down >= 0 && down < kernel && across >= 0 && across < kernel;
       };
+    }
+    case 'neighbourhood': {
+      const half = Math.floor(convolutionKernelOf(configuration) / 2);
+      return (query, key) => key <= query && rowOf(query) - rowOf(key) <= half && Math.abs((query % columns) - (key % columns)) <= half;
     }
     default:
       return pattern satisfies never;

@@ -5,9 +5,9 @@ import { choice, invalid, optional, recordOf, truth, wholeNumber } from './confi
 
 /**
  * How image tokens look at earlier image tokens in one layer (`attention-patterns.ts`): `full`; the DALL-E paper's `row`,
- * `column` and `convolutional` (Figure 11); DALLE-pytorch's `axialRow`, `axialColumn` and `convLike`.
+ * `column` and `convolutional` (Figure 11); DALLE-pytorch's `axialRow`, `axialColumn` and `convLike`; ru-dalle's `neighbourhood`.
  */
-export type AttentionPattern = 'full' | 'row' | 'column' | 'convolutional' | 'axialRow' | 'axialColumn' | 'convLike';
+export type AttentionPattern = 'full' | 'row' | 'column' | 'convolutional' | 'axialRow' | 'axialColumn' | 'convLike' | 'neighbourhood';
 
 export const patternNames: Readonly<Record<AttentionPattern, true>> = {
   full: true,
@@ -17,6 +17,7 @@ export const patternNames: Readonly<Record<AttentionPattern, true>> = {
   axialRow: true,
   axialColumn: true,
   convLike: true,
+  neighbourhood: true,
 };
 
 /**
@@ -44,7 +45,7 @@ export interface PriorConfiguration {
   readonly codebookSize: number;
   /** One pattern for all layers, the paper's order, or one pattern a layer. */
   readonly attention: 'full' | 'paper' | readonly AttentionPattern[];
-  /** Side of the `convolutional` and `convLike` patterns, odd. Default: 11 (the paper's) or what the smaller side of the grid allows; 5 for `convLike`. */
+  /** Side of the `convolutional`, `neighbourhood` and `convLike` patterns, odd. Default: 11 (the paper's) or what the smaller side of the grid allows; 5 for `convLike`. */
   readonly convolutionKernel?: number;
   /** Channels of a head. Default: width / heads. */
   readonly headSize?: number;
@@ -56,6 +57,8 @@ export interface PriorConfiguration {
   readonly block?: GivenChoices;
   /** Normalise the embeddings (BART). Default false. */
   readonly embeddingNorm?: boolean;
+  /** Normalise once more before the output layer (ru-dalle). Default false. */
+  readonly headNorm?: boolean;
   /** The output layer uses the token embeddings as its matrices. Default false. */
   readonly tiedEmbeddings?: boolean;
   /** Rows of the image token table and of the output layer: more than `codebookSize` where ids above it were trained. Those are never sampled. */
@@ -99,6 +102,7 @@ export function parsePriorConfiguration(value: unknown): PriorConfiguration {
     ...optional(given, 'positions', (name, field) => choice(name, field, positionsNames)),
     ...optional(given, 'block', (block) => parseChoices(block, layers, width)),
     ...optional(given, 'embeddingNorm', truth),
+    ...optional(given, 'headNorm', truth),
     ...optional(given, 'tiedEmbeddings', truth),
     ...optional(given, 'imageVocabularySize', (size, field) => wholeNumber(size, field)),
   };

@@ -37,8 +37,10 @@ import { encoderShape, rotaryTable, rotateHeads, stackShape } from './stack-shap
 export function outputLogits(parameters: ParameterScope, configuration: PriorConfiguration, kind: 'text' | 'image', x: Tensor): Tensor {
   const { stable, norm, biases } = choicesOf(configuration);
   const features = kind === 'text' ? textTokensOf(configuration) : imageVocabularyOf(configuration);
-  const normal = normalise(parameters.child('norm'), stable ? divideByLargest(x) : x, norm);
-  const place = parameters.child('head').child(kind);
+  const last = normalise(parameters.child('norm'), stable ? divideByLargest(x) : x, norm);
+  const head = parameters.child('head');
+  const normal = configuration.headNorm === true ? normalise(head.child('norm'), last, norm) : last;
+  const place = head.child(kind);
   if (configuration.tiedEmbeddings !== true) return linear(place, normal, { features, initializer: { kind: 'normal', deviation: weightDeviation }, bias: biases.head });
   const product = matMul(normal, (kind === 'text' ? textTable : imageTable)(parameters, configuration), { transposeB: true });
   return biases.head ? add(product, place.parameter('bias', [features], { kind: 'zeros' })) : product;

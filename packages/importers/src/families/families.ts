@@ -11,6 +11,7 @@ import { minDallePrior } from './min-dalle-prior.js';
 import { mindallePrior } from './mindalle-prior.js';
 import { openaiClip } from './openai-clip.js';
 import { openaiDvae } from './openai-dvae.js';
+import { ruDalle } from './ru-dalle.js';
 import { tamingVqgan } from './taming-vqgan.js';
 import { vqganJax } from './vqgan-jax.js';
 
@@ -29,6 +30,7 @@ export const families: readonly Family[] = [
   llamagenPrior,
   minDallePrior,
   dalleMini,
+  ruDalle,
 ];
 
 /** @throws TesseraeError `invalid-argument` naming those there are. */

@@ -46,6 +46,8 @@ export interface WeightName {
 export interface Ignorable {
   readonly pattern: RegExp;
   readonly reason: string;
+  /** Only these rows of a tensor whose others are needed. */
+  readonly rows?: readonly [from: number, to: number];
 }
 
 /** Parts of a model folder. */

@@ -12,6 +12,7 @@ export {
 export type { Crc32 } from './crc32.js';
 export { type ElementType, elementBytes } from './element-type.js';
 export { exportNames } from './families/export-names.js';
+export { type ExportedTensor, exportPrior, type PriorExport } from './families/export-priors.js';
 export { families, familyNamed, recogniseFamily } from './families/families.js';
 export type { Family, Ignorable, PartName, PartReading, PeerFile, ReadingContext, Transform, WeightName } from './families/family.js';
 export { type OpenCheckpointOptions, openCheckpoint } from './open-checkpoint.js';

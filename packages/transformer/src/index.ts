@@ -1,7 +1,7 @@
 export { convolutionKernelOf, type ImagePattern, imagePattern, jointMask } from './attention-patterns.js';
 export type { BiasChoices, BlockChoices, FeedForwardKind, GivenChoices, NormKind, NormPlacement } from './blocks/choices.js';
 export type { ClassCondition, Condition, EncoderCondition, FeaturesCondition, TextCondition } from './condition-choices.js';
-export { type AttentionPattern, imageLengthOf, layerPatterns, type Positions, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
+export { type AttentionPattern, choicesOf, imageLengthOf, layerPatterns, type Positions, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
 export { decodeBytes } from './decode-budget.js';
 export { decodeSpanGraph, decodeStateNames, prefillGraph } from './decode-graph.js';
 export type { ConditionTensors } from './embeddings.js';

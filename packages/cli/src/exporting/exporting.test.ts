@@ -138,6 +138,44 @@ describe('a model exported as safetensors', () => {
     expect((await weights(second)).arrays).toEqual((await weights(first)).arrays);
   });
 
+  const heads = ['--set', 'heads=2,headSize=16,imageSize=16'];
+  const grid = ['--set', 'heads=2,grid={"rows":4,"columns":4}'];
+  it.each([
+    // What it is made of decides its names; what is shared is in the file once a user.
+    ['dalle-pytorch/dalle-full-plain', { 'dalle.safetensors': 'dalle.pt' }, [], heads],
+    ['dalle-pytorch/dalle-axial-conv-learnedpos', { 'dalle.safetensors': 'dalle.pt' }, [], undefined],
+    ['dalle-pytorch/dalle-reversible-rotary-shift', { 'dalle.safetensors': 'dalle.pt' }, [], undefined],
+    ['dalle-pytorch/dalle-shared-emb-opt', { 'dalle.safetensors': 'dalle.pt' }, [], undefined],
+    ['dalle-pytorch/dalle-shared-layers', { 'dalle.safetensors': 'dalle.pt' }, [], undefined],
+    ['dalle-pytorch/dalle-stable-sandwich', { 'dalle.safetensors': 'dalle.pt' }, [], undefined],
+    ['mindalle-kakao/small', { 'image-tokenizer.safetensors': 'stage1_last.ckpt', 'prior.safetensors': 'stage2_last.ckpt' }, [], ['--set', 'heads=4,imageSize=16']],
+    ['llamagen/gpt-c2i', { 'prior.safetensors': 'model.pt' }, grid, grid],
+    ['llamagen/gpt-t2i-mask', { 'prior.safetensors': 'model.pt' }, grid, grid],
+    ['min-dalle/bart-3layer', { 'prior-decoder.safetensors': 'decoder.pt', 'prior-encoder.safetensors': 'encoder.pt' }, ['--set', 'heads=2'], ['--set', 'heads=2']],
+  ] as const)("is the prior of %s again, under the peer's own names", async (source, files, words, back) => {
+    const [first, exported, second] = ['first', 'exported', 'second'].map((name) => join(folder, source.replaceAll('/', '-'), name)) as [string, string, string];
+    expect(await runCommand(['convert', join(peers, source), '--out', first, ...words])).toMatchObject({ code: 0 });
+    expect(await runCommand(['export', first, '--out', exported, '--format', 'safetensors'])).toMatchObject({ code: 0 });
+    for (const [file, peerFile] of Object.entries(files)) {
+      const ours = new Map((await openCheckpointFile(join(exported, file))).tensors.map((tensor) => [tensor.name, tensor] as const));
+      const theirs = stateDictionary(await openCheckpointFile(join(peers, source, peerFile)));
+      const missing = [...theirs.keys()].filter((name) => !ours.has(name));
+      // Tables and masks that follow from the sizes, and the loss of a training.
+      expect(missing.filter((name) => !/^transformer\.pos_emb$|\.mask$|^(vae\.)?loss\./.test(name))).toEqual([]);
+      for (const [name, tensor] of ours) {
+        const original = theirs.get(name);
+        expect(original?.shape, name).toEqual(tensor.shape);
+        expect(Buffer.compare(await tensor.read(), (await original?.read()) ?? new Uint8Array(0)), name).toBe(0);
+      }
+    }
+    // Options that only hyperparameters say are not in the weights: those conversions would be of another model.
+    if (back === undefined) return;
+    const again = Object.keys(files).map((file) => join(exported, file));
+    expect(await runCommand(['convert', ...again, '--out', second, ...back])).toMatchObject({ code: 0 });
+    const weights = (path: string) => readSafetensorsFile(join(path, 'prior/model.safetensors'));
+    expect((await weights(second)).arrays).toEqual((await weights(first)).arrays);
+  });
+
   it("carries a residual gain that is not openai/DALL-E's in the weights", async () => {
     const out = join(folder, 'scenes');
     expect(await runCommand(['export', scenes, '--out', out, '--format', 'safetensors'])).toMatchObject({ code: 0 });

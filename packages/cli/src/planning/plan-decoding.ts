@@ -1,11 +1,19 @@
-import { bytesOf, countFlops, type Graph, type LeafReads, leafReads, leavesOf } from '@tesserae/core';
-import { type AttentionPattern, decodeSpanGraph, decodeStateNames, imageLengthOf, layerPatterns, type PriorConfiguration, prefillGraph, samplingPlan } from '@tesserae/transformer';
+import { bytesOf, countFlops, type Graph, type LeafReads, leafReads, leavesOf, quantisedBlock } from '@tesserae/core';
+import {
+  type AttentionPattern,
+  decodeSpanGraph,
+  decodeStateNames,
+  imageLengthOf,
+  layerPatterns,
+  type PriorConfiguration,
+  prefillGraph,
+  samplingPlan,
+  type WeightPrecision,
+  weightPrecisions,
+} from '@tesserae/transformer';
 
-/** How weights may lie in memory while tokens are made. */
-export type WeightType = 'float32' | 'int8' | 'int4';
-
-/** Bytes of one number of a matrix that is only multiplied with; the quantised ones have a float32 scale every 32 numbers (`MatMulNBits`). */
-const bytesPerWeight: Readonly<Record<WeightType, number>> = { float32: 4, int8: 1 + 4 / 32, int4: 1 / 2 + 4 / 32 };
+/** Bytes of one number of a matrix that is only multiplied with; the quantised ones share a float32 scale (`quantiseWeights`). */
+const bytesPerWeight: Readonly<Record<WeightPrecision, number>> = { float32: 4, int8: 1 + 4 / quantisedBlock[8], int4: 1 / 2 + 4 / quantisedBlock[4] };
 
 export interface DecodingPlan {
   readonly candidates: number;
@@ -21,18 +29,18 @@ export interface DecodingPlan {
   /** What else stays on the device: scores, an encoder's keys. */
   readonly otherState: number;
   /** Read for one token of every candidate: once, however many there are. */
-  readonly weightBytes: Readonly<Record<WeightType, number>>;
+  readonly weightBytes: Readonly<Record<WeightPrecision, number>>;
   readonly cacheBytes: number;
   /** Weights that making pictures reads at all. */
-  readonly loadedBytes: Readonly<Record<WeightType, number>>;
+  readonly loadedBytes: Readonly<Record<WeightPrecision, number>>;
 }
 
 /** Bytes by type, given those of matrices that are only multiplied with and of everything else, both in float32. */
-function byType(reads: readonly LeafReads[], bytesIn: (read: LeafReads) => number): Record<WeightType, number> {
+function byType(reads: readonly LeafReads[], bytesIn: (read: LeafReads) => number): Record<WeightPrecision, number> {
   const isMatrix = ({ readers }: LeafReads): boolean => [...readers].every((reader) => reader === 'matMul');
   const sum = (wanted: boolean): number => reads.filter((read) => read.kind === 'constant' && isMatrix(read) === wanted).reduce((total, read) => total + bytesIn(read), 0);
   const [matrices, rest] = [sum(true), sum(false)];
-  const of = (type: WeightType): number => (matrices / 4) * bytesPerWeight[type] + rest;
+  const of = (type: WeightPrecision): number => (matrices / 4) * bytesPerWeight[type] + rest;
   return { float32: of('float32'), int8: of('int8'), int4: of('int4') };
 }
 
@@ -47,13 +55,18 @@ function readByAny(graphs: readonly Graph[]): LeafReads[] {
 }
 
 /** What making pictures costs, counted on the graphs that decode a row of tokens and read the text. */
-export function planDecoding(configuration: PriorConfiguration, batch: { readonly candidates: number; readonly branches: number }): DecodingPlan {
+export function planDecoding(configuration: PriorConfiguration, { candidates, branches }: { readonly candidates: number; readonly branches: number }): DecodingPlan {
   const { columns } = configuration.grid;
-  const row = decodeSpanGraph(configuration, batch, columns, samplingPlan({ temperature: 1 }, configuration.codebookSize));
+  const batch = { candidates, branches, span: columns };
+  const row = decodeSpanGraph(configuration, batch, samplingPlan({ temperature: 1 }, configuration.codebookSize));
   const prefill = prefillGraph(configuration, batch, { known: 0, shared: true });
   const reads = leafReads(row);
   const patterns = layerPatterns(configuration);
-  const layerOf = new Map(patterns.flatMap((_, layer) => [decodeStateNames.keys(layer), decodeStateNames.values(layer)].map((name) => [name, layer] as const)));
+  const layerOf = new Map(
+    patterns.flatMap((_, layer) =>
+      [decodeStateNames.keys, decodeStateNames.values, decodeStateNames.keysBefore, decodeStateNames.valuesBefore].map((nameOf) => [nameOf(layer), layer] as const),
+    ),
+  );
   const cache = new Map<AttentionPattern, { layers: number; bytes: number }>();
   for (const pattern of patterns) cache.set(pattern, { layers: (cache.get(pattern)?.layers ?? 0) + 1, bytes: 0 });
   let otherState = 0;
@@ -63,9 +76,10 @@ export function planDecoding(configuration: PriorConfiguration, batch: { readonl
     else group.bytes += bytesOf(leaf);
   }
   return {
-    ...batch,
+    candidates,
+    branches,
     tokens: imageLengthOf(configuration),
-    flopsPerToken: countFlops(row).total / columns / batch.candidates,
+    flopsPerToken: countFlops(row).total / columns / candidates,
     prefillFlops: countFlops(prefill).total,
     cache: Array.from(cache, ([pattern, { layers, bytes }]) => ({ pattern, layers, bytes })),
     otherState,
@@ -85,7 +99,7 @@ export interface Machine {
 }
 
 export interface DecodingSpeed {
-  readonly type: WeightType;
+  readonly type: WeightPrecision;
   /** Of all candidates together, bound by memory and by arithmetic; the lower one counts. */
   readonly tokensPerSecond: { readonly byBandwidth?: number; readonly byFlops?: number; readonly bound: number };
   readonly picturesPerHour: number;
@@ -95,7 +109,7 @@ export interface DecodingSpeed {
 /** How fast a machine makes pictures at best, with `pictureFlops` for the image tokenizer's decoder. Empty where nothing is known of the machine. */
 export function decodingSpeeds(plan: DecodingPlan, { flops, bandwidth, dollarsPerHour }: Machine, pictureFlops: number): DecodingSpeed[] {
   if (flops === undefined && bandwidth === undefined) return [];
-  return (['float32', 'int8', 'int4'] as const).map((type) => {
+  return weightPrecisions.map((type) => {
     const reading = bandwidth === undefined ? undefined : (plan.weightBytes[type] + plan.cacheBytes) / bandwidth;
     const computing = flops === undefined ? undefined : (plan.flopsPerToken * plan.candidates) / flops;
     const step = Math.max(reading ?? 0, computing ?? 0);

@@ -19,6 +19,29 @@ const blockNames: Readonly<Record<string, string>> = {
 /** `transformer.layers.layers.I.{0,1}` or, reversible, `transformer.layers.blocks.I.{f,g}.net`; then `fn.` as often as options wrap it. */
 const blockKey = /^transformer\.layers\.(?:layers\.(\d+)\.([01])|blocks\.(\d+)\.([fg])\.net)\.((?:fn\.)*)(.+)$/;
 
+export interface BlockOptions {
+  readonly sandwich: boolean;
+  readonly tokenShift: boolean;
+  readonly reversible: boolean;
+}
+
+/** The names of one layer's tensors as version 1.6.6 writes them: `blocks.LAYER.…` of ours → the peer's, below the transformer. */
+export function* blockTensorNames(layer: number, { sandwich, tokenShift, reversible }: BlockOptions): Iterable<readonly [path: string, peer: string]> {
+  const halves = { attention: reversible ? `blocks.${layer}.f.net` : `layers.${layer}.0`, mlp: reversible ? `blocks.${layer}.g.net` : `layers.${layer}.1` } as const;
+  // Scale and norm wrap each half; attention is kept for its cache as well, and shifts are two wrappers more.
+  const wrappers = { attention: tokenShift ? 5 : 3, mlp: tokenShift ? 4 : 2 } as const;
+  for (const [peerField, field] of Object.entries(blockNames)) {
+    const isEnd = field === 'scale' || field.startsWith('norm.') || field.startsWith('outputNorm.');
+    if (field.startsWith('outputNorm.') && !sandwich) continue;
+    const own = /^(input|output)\./.test(field) ? ['attention'] : /^(expand|contract)\./.test(field) ? ['mlp'] : ['attention', 'mlp'];
+    for (const half of ['attention', 'mlp'] as const) {
+      if (!own.includes(half)) continue;
+      const depth = field === 'scale' ? 0 : isEnd ? 1 : wrappers[half];
+      yield [`blocks.${layer}.${half}.${field}`, `transformer.layers.${halves[half]}.${'fn.'.repeat(depth)}${peerField}`];
+    }
+  }
+}
+
 export interface BlockTensor {
   /** Below the transformer: `blocks.LAYER.…`. */
   readonly path: string;

@@ -85,12 +85,15 @@ export async function fuzz(mutations: number, seed: number, milliseconds: number
     const outcome: Outcome = await outcomeOf(changed, name, milliseconds);
     const label = `mutation ${index} of ${name}${isInside ? ' (inside its pickle)' : ''}`;
     if (outcome.kind === 'broken') problems.push(`${label}: ${outcome.problem}`);
-    else if (outcome.kind === 'refused') refused += 1;
+    else if (outcome.kind === 'refused') {
+      refused += 1;
+      if ((await outcomeOf(changed, name, Number.POSITIVE_INFINITY, 'streamed')).kind !== 'refused') problems.push(`${label} is refused whole, but not in pieces`);
+    }
     else {
       read += 1;
       if (isSealed && !isInside && original.kind === 'read' && outcome.content !== original.content) problems.push(`${label} reads as something else`);
       // What is read is a function of the bytes alone.
-      const again = await outcomeOf(changed, name, Number.POSITIVE_INFINITY);
+      const again = await outcomeOf(changed, name, Number.POSITIVE_INFINITY, 'streamed');
       if (again.kind !== 'read' || again.content !== outcome.content) problems.push(`${label} reads differently the second time`);
     }
     progress(index + 1);

@@ -1,6 +1,6 @@
 import { isTesseraeError } from '@tesserae/core';
 import { bytesSource } from '../byte-source.js';
-import type { Checkpoint } from '../checkpoint.js';
+import type { Checkpoint, CheckpointTensor } from '../checkpoint.js';
 import { openCheckpoint } from '../open-checkpoint.js';
 import { ascii, joinBytes, writeZip } from './writers.js';
 
@@ -68,11 +68,22 @@ export function mutateInside(parts: readonly Part[], target: string, next: (belo
   return writeZip(parts.map(({ name, content }) => ({ name, content: name === target ? mutate(content, next) : content })));
 }
 
+/** Whole, or in pieces where that is possible: both must give the same. */
+export type Reading = 'whole' | 'streamed';
+
+async function bytesOf(tensor: CheckpointTensor, reading: Reading): Promise<Uint8Array> {
+  if (reading === 'whole' || tensor.stream === undefined) return tensor.read();
+  const pieces: Uint8Array[] = [];
+  // Copies: a piece does not hold for long.
+  for await (const piece of tensor.stream()) pieces.push(new Uint8Array(piece));
+  return joinBytes(pieces);
+}
+
 /** What a file reads as: a text to compare. */
-async function readAll({ tensors }: Checkpoint): Promise<string> {
+async function readAll({ tensors }: Checkpoint, reading: Reading): Promise<string> {
   const parts: string[] = [];
   for (const tensor of tensors) {
-    const bytes = await tensor.read();
+    const bytes = await bytesOf(tensor, reading);
     if (bytes.length !== tensor.byteLength) throw new Error(`'${tensor.name}' promised ${tensor.byteLength} bytes and gave ${bytes.length}`);
     let hash = 0x811c9dc5;
     for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
@@ -84,11 +95,11 @@ async function readAll({ tensors }: Checkpoint): Promise<string> {
 export type Outcome = { readonly kind: 'refused' } | { readonly kind: 'read'; readonly content: string } | { readonly kind: 'broken'; readonly problem: string };
 
 /** Opens and reads a file: it must end in tensors or a typed error, within `milliseconds`. */
-export async function outcomeOf(bytes: Uint8Array, name: string, milliseconds: number): Promise<Outcome> {
+export async function outcomeOf(bytes: Uint8Array, name: string, milliseconds: number, reading: Reading = 'whole'): Promise<Outcome> {
   const start = performance.now();
   let outcome: Outcome;
   try {
-    outcome = { kind: 'read', content: await readAll(await openCheckpoint(bytesSource(bytes, name))) };
+    outcome = { kind: 'read', content: await readAll(await openCheckpoint(bytesSource(bytes, name)), reading) };
   } catch (error) {
     outcome = isTesseraeError(error) ? { kind: 'refused' } : { kind: 'broken', problem: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }

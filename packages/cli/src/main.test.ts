@@ -44,6 +44,8 @@ const tinyTraining = [
   '12',
   '--prior-batch',
   '4',
+  '--bpe-dropout',
+  '0.2',
 ];
 
 describe('a wrong call', () => {

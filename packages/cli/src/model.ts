@@ -13,7 +13,7 @@ import {
 } from '@tesserae/core';
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createImageTokenizer, parseImageTokenizerConfiguration } from '@tesserae/dvae';
-import { createBytePairTokenizer, createTransformerPrior, parsePriorConfiguration, tokenizerFromJson } from '@tesserae/transformer';
+import { createTransformerPrior, parsePriorConfiguration, parseTextTokenizerConfiguration, textTokenizerFromFile } from '@tesserae/transformer';
 import type { PriorSettings } from './prior-options.js';
 import { type GenerationSettings, parseGenerationSettings } from './sampling.js';
 
@@ -43,7 +43,8 @@ export async function loadImageTokenizer(model: OpenedModel, { backend, maximumB
 
 export async function loadTextTokenizer(model: OpenedModel): Promise<TextTokenizer> {
   const source = await model.readJson('textTokenizer', 'tokenizer.json');
-  return createBytePairTokenizer(tokenizerFromJson(JSON.stringify(source)));
+  const hasConfiguration = model.index.parts.textTokenizer?.sha256['config.json'] !== undefined;
+  return textTokenizerFromFile(source, hasConfiguration ? parseTextTokenizerConfiguration(await model.readJson('textTokenizer', 'config.json')) : {});
 }
 
 export async function loadPrior(model: OpenedModel, { backend, maximumBatch = 16, dtype, memoryBudget }: LoadOptions): Promise<ImagePrior> {
@@ -68,17 +69,23 @@ const missingClipTokenizer: TextTokenizer = {
 
 function refuseWithoutClipTokenizer(): never {
   throw new TesseraeError('model-incompatible', "The model's scorer is CLIP, which reads texts by a tokenizer of its own; the model folder has none.", {
-    remedy: "Compare by the prior: --scorer evidence. Or give createClipScorer of @tesserae/clip CLIP's tokenizer.",
+    remedy: 'Convert it again with its tokenizer: --text-tokenizer bpe_simple_vocab_16e6.txt.gz. Or compare by the prior: --scorer evidence.',
   });
 }
 
-/** The part `scorer`, if the model has one. A CLIP opens, and says what it lacks when it is asked. */
+/** CLIP's own text tokenizer, which lies with its weights; the scorer puts start and end around the ids itself. */
+async function loadClipTokenizer(model: OpenedModel): Promise<TextTokenizer> {
+  if (model.index.parts.scorer?.sha256['tokenizer.json'] === undefined) return missingClipTokenizer;
+  return textTokenizerFromFile(await model.readJson('scorer', 'tokenizer.json'), { cleaning: 'clip', framed: false });
+}
+
+/** The part `scorer`, if the model has one. A CLIP without its tokenizer opens, and says what it lacks when it is asked. */
 export async function loadScorer(model: OpenedModel, textTokenizer: TextTokenizer, { backend, maximumBatch = 16 }: LoadOptions): Promise<DisposableScorer | undefined> {
   if (model.index.parts.scorer === undefined) return undefined;
   const source = await model.readJson('scorer', 'config.json');
   const weights = await model.openWeights('scorer');
   if (typeof source === 'object' && source !== null && 'kind' in source && source.kind === 'clip') {
-    return createClipScorer({ config: parseClipConfiguration(source), weights, textTokenizer: missingClipTokenizer, backend, maximumBatch });
+    return createClipScorer({ config: parseClipConfiguration(source), weights, textTokenizer: await loadClipTokenizer(model), backend, maximumBatch });
   }
   return createCaptionScorer({ config: parseCaptionerConfiguration(source), weights, textTokenizer, backend, maximumBatch });
 }

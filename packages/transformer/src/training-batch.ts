@@ -2,9 +2,12 @@ import { deriveKey, epochOrder, type HostArray, int32Array, type Key, TesseraeEr
 import { imageLengthOf, type PriorConfiguration } from './configuration.js';
 import { padText } from './pad-text.js';
 
-/** What the prior learns from: one picture's codes and the captions it may go by, as text ids without padding. */
+/** A caption's text ids without padding; or how to draw them anew, by a key, each time it is read (BPE dropout). */
+export type CaptionIds = Int32Array | ((key: Key) => Int32Array);
+
+/** What the prior learns from: one picture's codes and the captions it may go by. */
 export interface PriorExample {
-  readonly captions: readonly Int32Array[];
+  readonly captions: readonly CaptionIds[];
   /** int32, row-major over the grid. */
   readonly codes: Int32Array;
 }
@@ -43,7 +46,8 @@ export function makePriorBatch(examples: readonly PriorExample[], options: Prior
     }
     const chosen = example.captions[uniformInteger(deriveKey(key, 'caption'), Math.max(1, example.captions.length), turn)];
     const dropped = chosen === undefined || uniform(deriveKey(key, 'dropout'), turn) < captionDropout;
-    text.set(padText(configuration, dropped ? [] : chosen.subarray(0, textLength)), row * textLength);
+    const ids = dropped ? new Int32Array(0) : typeof chosen === 'function' ? chosen(deriveKey(key, 'merges', turn)) : chosen;
+    text.set(padText(configuration, ids.subarray(0, textLength)), row * textLength);
     codes.set(example.codes, row * positions);
   }
   return { text: int32Array([batch, textLength], text), codes: int32Array([batch, positions], codes) };

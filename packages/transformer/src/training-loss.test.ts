@@ -147,6 +147,15 @@ describe('makePriorBatch', () => {
     expect(empties / 2000).toBeLessThan(0.29);
   });
 
+  it('draws captions that are drawn anew by a key of the turn: the same when it is met again, another the next time', () => {
+    const drawn: PriorExample[] = [{ captions: [(key) => Int32Array.of(uniformInteger(key, 7), uniformInteger(key, 7, 1), 1, 6)], codes: new Int32Array(12) }];
+    const textAt = (step: number): number[] => Array.from(makePriorBatch(drawn, { ...options, batch: 1, step }).text.data);
+    expect(textAt(3)).toEqual(textAt(3));
+    expect(new Set(Array.from({ length: 12 }, (_, step) => textAt(step).join(' '))).size).toBeGreaterThan(6);
+    // Three ids long: what is drawn longer loses its end.
+    expect(textAt(0)[2]).toBe(1);
+  });
+
   it('refuses an empty set and codes of another grid', () => {
     expect(() => makePriorBatch([], { ...options, step: 0 })).toThrow(expect.objectContaining({ code: 'dataset-empty' }));
     expect(() => makePriorBatch([{ captions: [], codes: new Int32Array(3) }], { ...options, step: 0 })).toThrow(expect.objectContaining({ code: 'model-incompatible' }));

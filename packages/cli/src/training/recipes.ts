@@ -124,6 +124,8 @@ export interface PriorChoices {
   readonly layers: number;
   readonly heads: number;
   readonly attention: PriorConfiguration['attention'];
+  /** Default 0. */
+  readonly bpeDropout?: number;
   readonly steps: number;
   readonly batch: number;
   readonly learningRate: number;
@@ -135,7 +137,7 @@ export interface PriorChoices {
  * blocks' matrices are Muon's, which gets as far in half the updates or fewer (docs/decisions/0006).
  */
 export function priorRecipe(choices: PriorChoices): PriorRecipe {
-  const { steps, batch, learningRate, seed, ...shape } = choices;
+  const { steps, batch, learningRate, seed, bpeDropout = 0, ...shape } = choices;
   return {
     configuration: { kind: 'prior', ...shape },
     steps,
@@ -148,6 +150,7 @@ export function priorRecipe(choices: PriorChoices): PriorRecipe {
     clipNorm: 4,
     ema: 0.99,
     captionDropout: 0.1,
+    ...(bpeDropout > 0 ? { bpeDropout } : {}),
     // Captions are dropped in training, so guidance works; the tail of a short training's distribution is noise.
     generation: { guidance: 1.7, temperature: 0.4, topP: 0.95 },
   };

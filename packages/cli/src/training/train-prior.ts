@@ -9,11 +9,19 @@ import {
   keyFromSeed,
   type MuonOptions,
   type Schedule,
-  type TextTokenizer,
   trainedParameters,
 } from '@tesserae/core';
 import { writeModelParts } from '@tesserae/core/node';
-import { type BytePairModel, makePriorBatch, type PriorConfiguration, type PriorExample, priorTrainingLoss, tokenizerToJson } from '@tesserae/transformer';
+import {
+  type BytePairModel,
+  type BytePairTokenizer,
+  type CaptionIds,
+  makePriorBatch,
+  type PriorConfiguration,
+  type PriorExample,
+  priorTrainingLoss,
+  tokenizerFileOf,
+} from '@tesserae/transformer';
 import type { GenerationSettings } from '../sampling.js';
 import type { Output } from '../terminal/output.js';
 import { removeCheckpoint, runTraining } from './training-run.js';
@@ -31,6 +39,8 @@ export interface PriorRecipe {
   readonly clipNorm: number;
   readonly ema: number;
   readonly captionDropout: number;
+  /** How often merges of the captions' tokens are left out (`BytePairTokenizer.encodeWithDropout`). Absent: never. */
+  readonly bpeDropout?: number;
   /** How to sample from the trained prior, unless a user says otherwise. */
   readonly generation: GenerationSettings;
 }
@@ -44,7 +54,7 @@ export interface TrainPriorOptions {
   readonly recipe: PriorRecipe;
   readonly pictures: readonly CodedPicture[];
   readonly textModel: BytePairModel;
-  readonly textTokenizer: TextTokenizer;
+  readonly textTokenizer: BytePairTokenizer;
   readonly modelFolder: string;
   /** How the weights are stored. */
   readonly floats: 'float32' | 'float16';
@@ -59,8 +69,15 @@ export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<R
   const { recipe, backend, textTokenizer, modelFolder } = options;
   const { configuration, batch, steps } = recipe;
   const key = deriveKey(keyFromSeed(recipe.seed), 'prior');
-  const examples = options.pictures.map(({ captions, codes }): PriorExample => ({ captions: captions.map((caption) => textTokenizer.encode(caption)), codes }));
-  const { validation, training } = holdBack(examples, 64);
+  const examplesOf = (pictures: readonly CodedPicture[], idsOf: (caption: string) => CaptionIds): PriorExample[] =>
+    pictures.map(({ captions, codes }) => ({ captions: captions.map(idsOf), codes }));
+  const { bpeDropout: rate } = recipe;
+  const heldBack = holdBack(options.pictures, 64);
+  const validation = examplesOf(heldBack.validation, textTokenizer.encode);
+  const training = examplesOf(
+    heldBack.training,
+    rate === undefined ? textTokenizer.encode : (caption) => (drawn) => textTokenizer.encodeWithDropout(caption, { rate, key: drawn }),
+  );
 
   const loss = priorTrainingLoss(configuration, { batch });
   const step = createTrainingStep('train prior', loss, recipe);
@@ -93,7 +110,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<R
   });
 
   await writeModelParts(modelFolder, {
-    textTokenizer: { folder: 'text-tokenizer', files: { 'tokenizer.json': JSON.parse(tokenizerToJson(options.textModel)) as unknown } },
+    textTokenizer: { folder: 'text-tokenizer', files: { 'tokenizer.json': tokenizerFileOf(options.textModel) } },
     prior: {
       folder: 'prior',
       files: { 'config.json': configuration, 'generation.json': recipe.generation, 'training.json': { recipe, pictures: options.pictures.length, ...figures } },

@@ -35,3 +35,15 @@ const encoder = new TextEncoder();
 export function wordCharacters(word: string): string[] {
   return Array.from(encoder.encode(word), (byte) => byteCharacters[byte] ?? '');
 }
+
+/** The text whose bytes tokens stand for. Bytes that are no UTF-8 become U+FFFD; a token outside the alphabet stands for itself. */
+export function decodeBytes(tokens: readonly string[]): string {
+  const parts = tokens.map((token) => tokenBytes(token) ?? encoder.encode(token));
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(joined);
+}

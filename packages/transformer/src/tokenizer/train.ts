@@ -1,8 +1,9 @@
 import { type CallOptions, TesseraeError } from '@tesserae/core';
 import { byteCharacters, wordCharacters } from './byte-alphabet.js';
-import { type BytePairModel, idsOf, mergePair, pairOf } from './byte-pair-model.js';
-import { createPairQueue } from './pair-queue.js';
-import { splitWords } from './words.js';
+import type { BytePairModel } from './byte-pair-model.js';
+import { idsOf, pairOf } from './merge-symbols.js';
+import { createPriorityQueue } from './priority-queue.js';
+import { lowerCased, splitWords } from './words.js';
 
 export interface BytePairTrainingOptions extends CallOptions {
   /** Tokens wanted, the 256 bytes included; fewer come out when the corpus has no more frequent pairs. */
@@ -16,10 +17,25 @@ export interface BytePairTrainingOptions extends CallOptions {
 /** Longer words (addresses, noise) teach no frequent pieces and would slow every merge they are in. */
 const longestWord = 200;
 
+/** Ids with every `left right` replaced by `merged`, first come first served. */
+function mergePair(ids: readonly number[], left: number, right: number, merged: number): number[] {
+  const result: number[] = [];
+  for (let index = 0; index < ids.length; index += 1) {
+    const id = ids[index] ?? 0;
+    if (id === left && ids[index + 1] === right) {
+      result.push(merged);
+      index += 1;
+    } else {
+      result.push(id);
+    }
+  }
+  return result;
+}
+
 function countWords(texts: Iterable<string>, lowerCase: boolean): Map<string, number> {
   const counts = new Map<string, number>();
   for (const text of texts) {
-    for (const word of splitWords(lowerCase ? text.toLowerCase() : text)) counts.set(word, (counts.get(word) ?? 0) + 1);
+    for (const word of splitWords(lowerCase ? lowerCased(text) : text)) counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   return counts;
 }
@@ -46,7 +62,7 @@ export function trainBytePairModel(texts: Iterable<string>, options: BytePairTra
 
   const counts = new Map<number, number>();
   const places = new Map<number, Set<number>>();
-  const queue = createPairQueue();
+  const queue = createPriorityQueue();
   const tally = (ids: readonly number[], amount: number, place: number, touched: Set<number>): void => {
     for (let index = 1; index < ids.length; index += 1) {
       const pair = pairOf(ids[index - 1] ?? 0, ids[index] ?? 0);
@@ -70,21 +86,21 @@ export function trainBytePairModel(texts: Iterable<string>, options: BytePairTra
     signal?.throwIfAborted();
     const best = queue.pop();
     if (best === undefined) break;
-    const current = counts.get(best.pair) ?? 0;
-    if (current !== best.count) {
+    const current = counts.get(best.item) ?? 0;
+    if (current !== best.priority) {
       // An old entry: the pair lost occurrences since to other merges.
-      if (current >= minimumFrequency && current < best.count) queue.push(current, best.pair);
+      if (current >= minimumFrequency && current < best.priority) queue.push(current, best.item);
       continue;
     }
     if (current < minimumFrequency) break;
-    const [left, right] = idsOf(best.pair);
+    const [left, right] = idsOf(best.item);
     const token = `${tokens[left] ?? ''}${tokens[right] ?? ''}`;
     // The same letters may have been joined another way before; then that token gets a second merge.
     const merged = idOf.get(token) ?? tokens.push(token) - 1;
     idOf.set(token, merged);
     merges.push([tokens[left] ?? '', tokens[right] ?? '']);
     const touched = new Set<number>();
-    for (const place of places.get(best.pair) ?? []) {
+    for (const place of places.get(best.item) ?? []) {
       const word = words[place];
       if (word === undefined) continue;
       const joined = mergePair(word.ids, left, right, merged);
@@ -93,7 +109,7 @@ export function trainBytePairModel(texts: Iterable<string>, options: BytePairTra
       tally(joined, word.count, place, touched);
       word.ids = joined;
     }
-    places.delete(best.pair);
+    places.delete(best.item);
     enqueue(touched);
   }
   return { lowerCase, tokens, merges };

@@ -1,7 +1,7 @@
 import { openModelFolder } from '@tesserae/core/node';
 import type { LoadedImages } from '@tesserae/datasets/node';
 import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
-import { type OptionSpec, type OptionValues, textOption, UsageError } from '../../command.js';
+import { numberOption, type OptionSpec, type OptionValues, textOption, UsageError } from '../../command.js';
 import { loadImageTokenizer } from '../../model.js';
 import { codedBy, encodePictures } from '../coded-pictures.js';
 import { type PriorChoices, priorRecipe } from '../recipes.js';
@@ -15,6 +15,11 @@ export const priorOptions: Readonly<Record<string, OptionSpec>> = {
   attention: { type: 'string', value: 'NAME', help: 'full (default) or paper' },
   'text-length': { type: 'string', value: 'N', help: 'text tokens it reads (default 32)' },
   vocabulary: { type: 'string', value: 'N', help: 'text tokens it knows (default 1024)' },
+  'bpe-dropout': {
+    type: 'string',
+    value: 'X',
+    help: "how often merges of the captions' tokens are left out, against learning few spellings by heart (default 0; the paper's 0.1)",
+  },
   'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
   'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
   'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-3)' },
@@ -38,6 +43,7 @@ export function planPrior(options: OptionValues): PriorPlan {
       layers: wholeOption(options, 'layers', 6),
       heads: wholeOption(options, 'heads', 8),
       attention,
+      bpeDropout: numberOption(options, 'bpe-dropout', { minimum: 0, maximum: 1 }) ?? 0,
       steps: wholeOption(options, 'prior-steps', 4000),
       batch: wholeOption(options, 'prior-batch', 32),
       learningRate: rateOption(options, 'prior-rate', 5e-3),

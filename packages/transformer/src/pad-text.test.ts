@@ -15,6 +15,11 @@ describe('padText', () => {
     expect([...padText(configuration, [])]).toEqual([0, 2, 1]);
   });
 
+  it('takes a 0 inside a text for padding where DALLE-pytorch does', () => {
+    expect([...padText({ ...tinyConfiguration, condition: { kind: 'text', start: 'first-token' } }, [4, 0, 5])]).toEqual([4, 8, 5]);
+    expect([...padText(tinyConfiguration, [4, 0, 5])]).toEqual([4, 0, 5]);
+  });
+
   it('takes no class for the one after the last', () => {
     const classes: PriorConfiguration = { ...tinyConfiguration, textLength: 1, condition: { kind: 'class' } };
     expect([...padText(classes, [6])]).toEqual([6]);
@@ -23,6 +28,8 @@ describe('padText', () => {
 
   it('refuses what does not fit', () => {
     expect(() => padText(tinyConfiguration, [1, 2, 3, 4])).toThrow(expect.objectContaining({ code: 'prompt-invalid' }));
-    expect(() => padText(tinyConfiguration, [7])).toThrow(expect.objectContaining({ code: 'prompt-invalid' }));
+    for (const id of [7, -1, 0.5, Number.NaN]) {
+      expect(() => padText(tinyConfiguration, [1, id])).toThrow(expect.objectContaining({ code: 'prompt-invalid', details: { id, position: 1 } }));
+    }
   });
 });

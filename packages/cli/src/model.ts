@@ -34,6 +34,8 @@ export interface LoadOptions extends PriorSettings {
   readonly backend: Backend;
   /** Candidates decoded together at most. */
   readonly maximumBatch?: number;
+  /** Another model folder, whose scorer judges in place of the model's own. */
+  readonly scorerFolder?: string | undefined;
 }
 
 export async function loadImageTokenizer(model: OpenedModel, { backend, maximumBatch = 16 }: LoadOptions): Promise<ImageTokenizer> {
@@ -90,12 +92,23 @@ export async function loadScorer(model: OpenedModel, textTokenizer: TextTokenize
   return createCaptionScorer({ config: parseCaptionerConfiguration(source), weights, textTokenizer, backend, maximumBatch });
 }
 
+/** The scorer of another model; a captioner reads texts by that model's own text tokenizer. */
+async function loadScorerOf(folder: string, textTokenizer: TextTokenizer, options: LoadOptions): Promise<DisposableScorer | undefined> {
+  const model = await openModelFolder(folder);
+  if (model.index.parts.scorer === undefined) {
+    throw new TesseraeError('model-incompatible', `${folder} has no scorer, only ${Object.keys(model.index.parts).join(', ') || 'no parts'}.`, {
+      remedy: 'Name a model folder with one: tesserae train --stage scorer, or tesserae convert of a CLIP.',
+    });
+  }
+  return loadScorer(model, model.index.parts.textTokenizer === undefined ? textTokenizer : await loadTextTokenizer(model), options);
+}
+
 /** Opens a whole model. @throws TesseraeError naming the part that is missing or does not fit. */
 export async function loadModel(folder: string, options: LoadOptions): Promise<LoadedModel> {
   const model = await openModelFolder(folder);
   const imageTokenizer = await loadImageTokenizer(model, options);
   const [textTokenizer, prior] = [await loadTextTokenizer(model), await loadPrior(model, options)];
-  const scorer = await loadScorer(model, textTokenizer, options);
+  const scorer = options.scorerFolder === undefined ? await loadScorer(model, textTokenizer, options) : await loadScorerOf(options.scorerFolder, textTokenizer, options);
   if (imageTokenizer.codebookSize !== prior.codebookSize) {
     throw new TesseraeError(
       'model-incompatible',

@@ -20,3 +20,4 @@ export { peerFile } from './peer-file.js';
 export { type PlannedPart, type PlannedTensor, type PlanOptions, planConversion } from './plan-conversion.js';
 export type { SiblingOpener } from './sharded.js';
 export { type FloatType, plannedBytes, writtenType } from './tensor-bytes.js';
+export { planTextTokenizers, type ReadTextTokenizer, readTextTokenizer, type TextTokenizerPlan, type TextTokenizerSource } from './text-tokenizers.js';

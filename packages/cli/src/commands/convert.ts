@@ -20,12 +20,18 @@ function parseSettings(text: string): Record<string, unknown> {
 export const convertCommand: Command = {
   name: 'convert',
   summary: "Turns another system's checkpoint into a model folder; runs nothing that it finds inside.",
-  usage: 'convert <file … | folder> --out ./my-model [--dtype float16]',
+  usage: 'convert <file … | folder> --out ./my-model [--text-tokenizer tokenizer.json] [--image-tokenizer ./vae]',
   options: {
     out: { type: 'string', short: 'o', value: 'DIR', help: 'model folder to write' },
     as: { type: 'string', value: 'NAME', help: 'kind of checkpoint, instead of recognising it by its tensors' },
     dtype: { type: 'string', value: 'TYPE', help: 'float32 or float16 (default: float16 stays, everything else becomes float32)' },
     set: { type: 'string', value: 'F=V,…', help: 'what no file says of the model, such as imageSize=256' },
+    'text-tokenizer': {
+      type: 'string',
+      value: 'PATH',
+      help: "the prior's or CLIP's: tokenizer.json, vocab.json with merges.txt beside it, bpe_simple_vocab_16e6.txt.gz, or their folder (default: what lies beside)",
+    },
+    'image-tokenizer': { type: 'string', value: 'DIR', help: 'model folder whose image tokenizer a prior without one makes codes for' },
     replace: { type: 'boolean', help: 'replace the model folder that is there' },
   },
   async run({ positionals, options, output, signal }) {
@@ -41,6 +47,8 @@ export const convertCommand: Command = {
       family: textOption(options, 'as'),
       ...(set === undefined ? {} : { settings: parseSettings(set) }),
       floats: dtype,
+      textTokenizer: textOption(options, 'text-tokenizer'),
+      imageTokenizer: textOption(options, 'image-tokenizer'),
       replace: flag(options, 'replace'),
       signal,
       onProgress({ done, total, tensor }) {
@@ -57,6 +65,7 @@ export const convertCommand: Command = {
       for (const sentence of part.assumed) output.print(`  ${sentence}`);
       output.print(`  sha256 ${part.sha256}`);
     }
+    for (const { part, from, what } of report.taken) output.print(`${part}: ${what}, from ${from}`);
     for (const { file, bytes, sha256 } of report.sources) output.print(`from ${file}, ${megabytes(bytes)}, sha256 ${sha256}`);
     for (const remark of report.remarks) output.note(remark);
     output.print(report.out);

@@ -8,7 +8,7 @@ import { type EvaluatedSet, type EvaluateScenesOptions, type EvaluationSet, eval
 import { loadImageTokenizer, loadModel } from '../model.js';
 import { contactSheet, writePng } from '../pictures.js';
 import { priorOptions, priorSettingsFrom } from '../prior-options.js';
-import { rerankBest, rerankingOptions } from '../reranking.js';
+import { rerankBest, rerankingOptions, scorerFolder } from '../reranking.js';
 import { type SamplingSettings, samplingFrom, samplingOptions } from '../sampling.js';
 
 /** Pictures a line of a contact sheet. */
@@ -43,7 +43,7 @@ async function tokenizerEvaluation(keep: Keep, folder: string, backend: Backend)
 }
 
 async function generatorEvaluation(keep: Keep, folder: string, backend: Backend, options: OptionValues, oversample: number | undefined): Promise<Evaluation> {
-  const model = keep(await loadModel(folder, { backend, ...priorSettingsFrom(options) }));
+  const model = keep(await loadModel(folder, { backend, scorerFolder: scorerFolder(options), ...priorSettingsFrom(options) }));
   const sampling = samplingFrom(options, model.generation);
   const plugins = oversample === undefined ? [] : [rerankBest(model, oversample, options)];
   const generator = keep(model.generator(plugins));

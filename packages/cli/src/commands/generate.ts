@@ -6,7 +6,7 @@ import { type Command, type CommandContext, engineOptions, flag, modelFolder, mo
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
 import { priorOptions, priorSettingsFrom } from '../prior-options.js';
-import { rerankBest, rerankingOptions } from '../reranking.js';
+import { rerankBest, rerankingOptions, scorerFolder } from '../reranking.js';
 import { samplingFrom, samplingOptions } from '../sampling.js';
 import { picturesSideBySide } from '../terminal/picture.js';
 
@@ -77,7 +77,7 @@ export const generateCommand: Command = {
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
     const priorSettings = priorSettingsFrom(options);
     const backend = await openBackend(context);
-    const model = await loadModel(modelFolder(context), { backend, ...priorSettings });
+    const model = await loadModel(modelFolder(context), { backend, scorerFolder: scorerFolder(options), ...priorSettings });
     try {
       const request: GenerateRequest = {
         prompt,

@@ -1,5 +1,5 @@
 export { type OpenFile, writeFileAtomically } from './atomic-file.js';
-export { type ModelPartContent, type OpenedModel, openModelFolder, readJsonFile, sha256OfFile, writeModelParts } from './model-folder.js';
+export { type CopiedModelPart, type ModelPartContent, type OpenedModel, openModelFolder, readJsonFile, sha256OfFile, writeModelParts } from './model-folder.js';
 export {
   fileExists,
   missingFile,

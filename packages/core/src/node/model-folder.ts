@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { WeightSource } from '../backend/index.js';
 import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
@@ -51,6 +51,11 @@ export interface ModelPartContent {
   readonly weights?: WeightsContent & { readonly metadata?: Readonly<Record<string, string>> };
 }
 
+/** A part that another model folder has, taken over as it is. */
+export interface CopiedModelPart {
+  readonly copiedFrom: OpenedModel;
+}
+
 async function* hashing(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, hash: Hash): AsyncIterable<Uint8Array> {
   for await (const piece of pieces) {
     hash.update(piece);
@@ -66,14 +71,47 @@ async function readIndex(folder: string): Promise<ModelIndex> {
   return parseModelIndex(await readJsonFile(path), path);
 }
 
+/** Copies a part's files. @throws TesseraeError `model-incompatible` without the part, `file-corrupt` when a file is not what its index says. */
+async function copyPart(from: OpenedModel, name: string, to: string): Promise<ModelPart> {
+  const part = partOf(from.folder, from.index, name);
+  for (const [file, expected] of Object.entries(part.sha256)) {
+    const source = join(from.folder, part.folder, file);
+    if (basename(file) !== file || !(await fileExists(source))) return missingFile(source, { code: 'ENOENT' });
+    const hash = createHash('sha256');
+    await writeFileAtomically(join(to, part.folder, file), hashing(createReadStream(source, { highWaterMark: 1 << 20 }), hash));
+    if (hash.digest('hex') !== expected) damaged(source);
+  }
+  return part;
+}
+
+function partOf(folder: string, index: ModelIndex, name: string): ModelPart {
+  const part = index.parts[name];
+  if (part !== undefined) return part;
+  throw new TesseraeError('model-incompatible', `${folder} has no part '${name}', only ${Object.keys(index.parts).join(', ') || 'none'}.`, {
+    remedy: `Train it: tesserae train … --out ${folder}.`,
+  });
+}
+
+function damaged(path: string): never {
+  throw new TesseraeError('file-corrupt', `${path} is not the file the model was written with: its hash differs.`, { remedy: 'Get the model again.' });
+}
+
 /**
  * Adds or replaces parts of a model folder. Files are written one by one, each atomically, the index last: a model is
  * never half new without its index saying so (the hashes would not fit).
  */
-export async function writeModelParts(folder: string, parts: Readonly<Record<string, ModelPartContent>>, provenance: Readonly<Record<string, string>> = {}): Promise<ModelIndex> {
+export async function writeModelParts(
+  folder: string,
+  parts: Readonly<Record<string, ModelPartContent | CopiedModelPart>>,
+  provenance: Readonly<Record<string, string>> = {},
+): Promise<ModelIndex> {
   const before = (await fileExists(join(folder, indexName))) ? await readIndex(folder) : undefined;
   const written: Record<string, ModelPart> = { ...before?.parts };
   for (const [name, part] of Object.entries(parts)) {
+    if ('copiedFrom' in part) {
+      written[name] = await copyPart(part.copiedFrom, name, folder);
+      continue;
+    }
     const hashes: Record<string, string> = {};
     const write = async (file: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> => {
       const hash = createHash('sha256');
@@ -107,18 +145,12 @@ export async function openModelFolder(folder: string, options: { readonly verify
   const { verify = true } = options;
   const index = await readIndex(folder);
   const locate = (name: string, file: string): { path: string; expected: string | undefined } => {
-    const part = index.parts[name];
-    if (part === undefined) {
-      throw new TesseraeError('model-incompatible', `${folder} has no part '${name}', only ${Object.keys(index.parts).join(', ') || 'none'}.`, {
-        remedy: `Train it: tesserae train … --out ${folder}.`,
-      });
-    }
+    const part = partOf(folder, index, name);
     return { path: join(folder, part.folder, file), expected: part.sha256[file] };
   };
   const check = async (path: string, expected: string | undefined): Promise<void> => {
     if (!verify || expected === undefined) return;
-    if ((await sha256OfFile(path)) !== expected)
-      throw new TesseraeError('file-corrupt', `${path} is not the file the model was written with: its hash differs.`, { remedy: 'Get the model again.' });
+    if ((await sha256OfFile(path)) !== expected) damaged(path);
   };
   return {
     folder,

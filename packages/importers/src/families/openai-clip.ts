@@ -121,7 +121,7 @@ export const openaiClip: Family = {
         names: openaiClipNames(configuration),
         weights: file.weights,
         ignorable,
-        assumed: ['CLIP reads texts by a tokenizer of its own, which is not in the file: without it this scores nothing.'],
+        assumed: [],
       };
     }),
 };

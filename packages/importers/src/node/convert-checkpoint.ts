@@ -1,14 +1,18 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { sizeOf, TesseraeError } from '@tesserae/core';
-import { writeModelParts } from '@tesserae/core/node';
+import { type OpenedModel, openModelFolder, writeModelParts } from '@tesserae/core/node';
+import { parseImageTokenizerConfiguration } from '@tesserae/dvae';
+import { parsePriorConfiguration } from '@tesserae/transformer';
 import type { ReadOptions } from '../byte-source.js';
 import { elementBytes } from '../element-type.js';
 import type { PartName } from '../families/family.js';
 import { type PlannedPart, planConversion } from '../plan-conversion.js';
 import { type FloatType, plannedBytes, plannedPieces, writtenType } from '../tensor-bytes.js';
+import { planTextTokenizers } from '../text-tokenizers.js';
 import { hashInBackground } from './hash-in-background.js';
 import { openPeerFiles } from './peer-files.js';
+import { textTokenizersAt, textTokenizersBeside } from './text-tokenizer-files.js';
 
 export interface ConvertOptions extends ReadOptions {
   /** The model folder to write. It must not exist yet, or be empty, unless `replace` is set. */
@@ -20,6 +24,10 @@ export interface ConvertOptions extends ReadOptions {
   /** Casts all weights. Default: half precision stays, everything else becomes float32. */
   readonly floats?: FloatType | undefined;
   readonly replace?: boolean;
+  /** Where the text tokenizer of a prior or of CLIP is (`textTokenizersAt`). Default: what lies beside the checkpoint, if it fits. */
+  readonly textTokenizer?: string | undefined;
+  /** A model folder whose image tokenizer the model takes over, where the checkpoint has a prior only. */
+  readonly imageTokenizer?: string | undefined;
   /** Called after every tensor, and within large ones. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number; readonly tensor: string }) => void;
 }
@@ -38,6 +46,8 @@ export interface ConvertedPart extends Pick<PlannedPart, 'part' | 'family' | 'co
 export interface ConversionReport {
   readonly out: string;
   readonly parts: readonly ConvertedPart[];
+  /** Parts that came with no tensors of their own: text tokenizers, and an image tokenizer taken over. */
+  readonly taken: readonly { readonly part: PartName; readonly from: string; readonly what: string }[];
   readonly sources: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
   /** Worth knowing, as sentences. */
   readonly remarks: readonly string[];
@@ -54,6 +64,21 @@ async function checkTarget(out: string, replace: boolean): Promise<void> {
     throw new TesseraeError('invalid-argument', `${out} is not empty.`, { remedy: 'Choose another --out, or allow it to be replaced: --replace.' });
   if (entries.length > 0 && !entries.includes('model_index.json'))
     throw new TesseraeError('invalid-argument', `${out} is no model folder, and is not replaced.`, { remedy: 'Choose another --out.' });
+}
+
+/** The model whose image tokenizer is taken over. @throws TesseraeError when there is one already, or the prior makes other codes. */
+async function imageTokenizerFrom(folder: string, planned: readonly PlannedPart[]): Promise<OpenedModel> {
+  if (planned.some(({ part }) => part === 'imageTokenizer'))
+    throw new TesseraeError('invalid-argument', `${folder} was given for its image tokenizer, but these files hold one.`, { remedy: 'Leave --image-tokenizer out.' });
+  const model = await openModelFolder(folder);
+  const { codebookSize } = parseImageTokenizerConfiguration(await model.readJson('imageTokenizer', 'config.json'));
+  const prior = planned.find(({ part }) => part === 'prior');
+  const wanted = prior === undefined ? codebookSize : parsePriorConfiguration(prior.configuration).codebookSize;
+  if (codebookSize !== wanted)
+    throw new TesseraeError('model-incompatible', `The prior makes ${wanted} codes, the image tokenizer of ${folder} has ${codebookSize}.`, {
+      remedy: 'Give the image tokenizer that the prior was trained with.',
+    });
+  return model;
 }
 
 /** Puts a finished folder in its place; the one that was there before goes only when the new one stands. */
@@ -92,20 +117,35 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
   const signal = options.signal === undefined ? stopped.signal : AbortSignal.any([options.signal, stopped.signal]);
   const { files, documents, remarks } = await openPeerFiles(paths, { signal });
   const planned = planConversion(files, { family, documents, ...(settings === undefined ? {} : { settings }) });
+  const { textTokenizer, imageTokenizer } = options;
+  const textSources = await (textTokenizer === undefined ? textTokenizersBeside(paths) : textTokenizersAt(textTokenizer));
+  const texts = planTextTokenizers(planned, textSources, textTokenizer !== undefined);
+  const ownText = texts.tokenizers.get('prior');
+  const joined = imageTokenizer === undefined ? undefined : await imageTokenizerFrom(imageTokenizer, planned);
+  const taken: ConversionReport['taken'] = [
+    ...Array.from(texts.tokenizers, ([part, { source, vocabularySize }]) => ({
+      part: part === 'prior' ? ('textTokenizer' as const) : part,
+      from: source,
+      what: `a text tokenizer of ${vocabularySize} tokens`,
+    })),
+    ...(joined === undefined ? [] : [{ part: 'imageTokenizer' as const, from: joined.folder, what: 'its image tokenizer' }]),
+  ];
   const total = planned.reduce((sum, { tensors }) => sum + tensors.reduce((all, { source }) => all + source.byteLength, 0), 0);
 
+  const scorerText = texts.tokenizers.get('scorer')?.files['tokenizer.json'];
   const partial = `${out}.partial`;
   await rm(partial, { recursive: true, force: true });
   let done = 0;
   const write = () =>
-    writeModelParts(
-      partial,
-      Object.fromEntries(
+    writeModelParts(partial, {
+      ...(ownText === undefined ? {} : { textTokenizer: { folder: partFolders.textTokenizer, files: ownText.files } }),
+      ...(joined === undefined ? {} : { imageTokenizer: { copiedFrom: joined } }),
+      ...Object.fromEntries(
         planned.map(({ part, family: from, configuration, tensors }) => [
           part,
           {
             folder: partFolders[part],
-            files: { 'config.json': configuration },
+            files: { 'config.json': configuration, ...(part === 'scorer' && scorerText !== undefined ? { 'tokenizer.json': scorerText } : {}) },
             weights: {
               metadata: { format: 'pt', convertedFrom: from, sources: files.map(({ name }) => name).join(', ') },
               tensors: tensors.map((tensor) => {
@@ -141,10 +181,14 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
           },
         ]),
       ),
-    );
+    });
   const hashSources = async () => {
     const sources: { file: string; bytes: number; sha256: string }[] = [];
-    const all = new Set(files.flatMap(({ path, checkpoint }) => [path, ...checkpoint.tensors.map(({ file }) => file)]));
+    const used = new Set(Array.from(texts.tokenizers.values(), ({ source }) => source));
+    const all = new Set([
+      ...files.flatMap(({ path, checkpoint }) => [path, ...checkpoint.tensors.map(({ file }) => file)]),
+      ...textSources.flatMap(({ name, paths: own }) => (used.has(name) ? own : [])),
+    ]);
     for (const path of all) {
       const { size: bytes } = await stat(path);
       sources.push({ file: basename(path), bytes, sha256: await hashInBackground(path, bytes, { signal }) });
@@ -187,7 +231,7 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
       }),
     );
     await putInPlace(partial, out);
-    return { out: options.out, parts, sources, remarks };
+    return { out: options.out, parts, taken, sources, remarks: [...remarks, ...texts.remarks] };
   } catch (cause) {
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     throw cause;

@@ -2,3 +2,4 @@ export { type ConversionReport, type ConvertedPart, type ConvertOptions, convert
 export { fileSource } from './file-source.js';
 export { openCheckpointFile } from './open-checkpoint-file.js';
 export { type OpenedPeer, openPeerFiles } from './peer-files.js';
+export { type FoundTextTokenizer, textTokenizersAt, textTokenizersBeside } from './text-tokenizer-files.js';

@@ -75,7 +75,12 @@ describe('image-prefix', () => {
     const small = { width: 2, height: 2, data: new Uint8Array(12) };
     await expect(generatorWith([imagePrefix({ picture: small })]).generator.generate({ prompt: 'a' })).rejects.toThrow(/2×2 pixels, the model makes 8×8/);
     const whole = { width: 8, height: 8, data: new Uint8Array(192) };
-    await expect(generatorWith([imagePrefix({ picture: whole, rows: 4 })]).generator.generate({ prompt: 'a' })).rejects.toThrow(/Keep 1 to 3/);
+    for (const rows of [4, 0, -1, 1.5, Number.NaN]) {
+      await expect(generatorWith([imagePrefix({ picture: whole, rows })]).generator.generate({ prompt: 'a' })).rejects.toMatchObject({
+        code: 'invalid-argument',
+        message: expect.stringContaining('Keep 1 to 3'),
+      });
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import {
   greaterOrEqual,
   loop,
   maskedScore,
+  maximum,
   multiply,
   type ParameterScope,
   reduceSum,
@@ -229,8 +230,9 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
       const updated: Tensor[] = [];
       const left: Tensor[] = [];
       const remembered: Tensor[] = [];
-      // The candidates of a branch are its tokens: they meet what stands before the picture in one product.
-      const input = reshape(embedImageAt(parameters, configuration, repeatBranches(token, branches), position), [branches, candidates, width]);
+      // The candidates of a branch are its tokens: they meet what stands before the picture in one product. Where no token could be drawn
+      // (−1) the rest of the span is worth nothing, and told so; it is computed with a code that there is.
+      const input = reshape(embedImageAt(parameters, configuration, repeatBranches(maximum(token, 0), branches), position), [branches, candidates, width]);
       const stream = runStack(parameters, shape, input, {
         ...memory.at(position, buffers.slice(buffered), remembered),
         attend(queries, made, layer) {

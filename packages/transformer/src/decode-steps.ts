@@ -5,7 +5,7 @@ import { decodeSpanGraph, prefillGraph } from './decode-graph.js';
 import { beginAlike } from './decode-request.js';
 import type { DecodeSession } from './decode-session.js';
 import type { DecodeBatch } from './layer-cache.js';
-import { changeGraph, type SamplingPlan, sampleGraph } from './sampling.js';
+import { changeGraph, checkDrawn, type SamplingPlan, sampleGraph } from './sampling.js';
 
 /** One decoding under way. `tokens` is filled as it goes. */
 export interface Decoding {
@@ -81,6 +81,7 @@ export async function decodeByRow(decoding: Decoding, row: number): Promise<void
   };
   const results = await session.run(`row|${planKey(plan, numberOf)}`, () => decodeSpanGraph(configuration, batch, plan), inputs, signal);
   const made = result(results, 'tokens').data;
+  checkDrawn(made, `in row ${row}`);
   tokens.forEach((all, candidate) => {
     all.set(made.subarray(candidate * columns, (candidate + 1) * columns), start);
   });
@@ -112,7 +113,9 @@ async function choose(decoding: Decoding, position: number, first: HostArray): P
       const own: SamplingPlan = { ...plan, changes: graphs };
       const inputs = { scores, position: at, ...samplingValues(decoding, position, 1) };
       const results = await session.run(`sample|${planKey(own, numberOf)}`, () => sampleGraph(candidates, codebookSize, own), inputs, signal);
-      return Int32Array.from(result(results, 'tokens').data);
+      const drawn = Int32Array.from(result(results, 'tokens').data);
+      checkDrawn(drawn, `at position ${position}`);
+      return drawn;
     }
     if (graphs.length > 0) {
       const results = await session.run(`change|${graphs.map(numberOf)}`, () => changeGraph(candidates, codebookSize, graphs), { scores, position: at }, signal);

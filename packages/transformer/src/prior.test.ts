@@ -215,6 +215,30 @@ describe('changes of the scores', () => {
   });
 });
 
+describe('scores that are no numbers', () => {
+  const forbidAll: GraphLogits = (logits) => where(equal(logits, logits), Number.NEGATIVE_INFINITY, logits);
+
+  it.each([0, 1])('end decoding with the row in which no token could be drawn, at temperature %s', async (temperature) => {
+    const weights = lively(tinyConfiguration);
+    const bias = weights.get('head.image.weight');
+    if (bias === undefined) throw new Error('no such weight');
+    bias.data[5] = Number.NaN;
+    const prior = createTransformerPrior({ config: tinyConfiguration, weights: sourceOf(weights), backend: createReferenceBackend() });
+    const request = requestOf({ sampling: { temperature } });
+    await expect(decodeAll(prior, request)).rejects.toMatchObject({ code: 'numerical-failure', message: expect.stringContaining('in row 0') });
+    const look = { name: 'look', host: () => undefined };
+    await expect(decodeAll(prior, { ...request, logits: [look] })).rejects.toMatchObject({ code: 'numerical-failure', message: expect.stringContaining('at position 0') });
+  });
+
+  it('are as good as all codes forbidden', async () => {
+    const logits = [{ name: 'forbid all', graph: forbidAll }];
+    await expect(decodeAll(priorOf(tinyConfiguration), requestOf({ logits }))).rejects.toMatchObject({
+      code: 'numerical-failure',
+      message: expect.stringContaining('every code is forbidden'),
+    });
+  });
+});
+
 describe('logProbability', () => {
   it('is the sum of log-softmax of the uncached forward pass, in any batch', async () => {
     const configuration: PriorConfiguration = { ...tinyConfiguration, attention: 'paper', layers: 3 };

@@ -1,7 +1,7 @@
 import { float32Array, int32Array, keyFromSeed, type Sampling, uniformArray } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
-import { sampleGraph, samplingPlan } from './sampling.js';
+import { checkDrawn, sampleGraph, samplingPlan } from './sampling.js';
 
 /** Tokens sampled from the same scores, one for each uniform number. */
 function sample(scores: readonly number[], sampling: Sampling, uniforms: Float32Array | readonly number[]): number[] {
@@ -63,6 +63,31 @@ describe('inverse CDF', () => {
   });
 });
 
+describe('scores that are none', () => {
+  const { NaN: nan, NEGATIVE_INFINITY: forbidden, POSITIVE_INFINITY: infinite } = Number;
+
+  it.each([0, 1])('draw no token at temperature %s', (temperature) => {
+    for (const wrong of [
+      [1, nan, 2],
+      [nan, nan, nan],
+      [1, infinite, 2],
+      [forbidden, nan, forbidden],
+      [forbidden, forbidden, forbidden],
+    ]) {
+      expect(sample(wrong, { temperature }, [0.1, 0.9]), String(wrong)).toEqual([-1, -1]);
+      expect(sample(wrong, { temperature, topK: 2, topP: 0.9 }, [0.1]), String(wrong)).toEqual([-1]);
+    }
+    expect(sample([forbidden, -3e38, forbidden], { temperature }, [0.5])).toEqual([1]);
+  });
+
+  it('are an error that says where', () => {
+    expect(() => checkDrawn([3, 0, 10], 'here')).not.toThrow();
+    expect(() => checkDrawn([3, -1], 'in row 2')).toThrow(
+      expect.objectContaining({ code: 'numerical-failure', message: expect.stringContaining('No token can be drawn in row 2') }),
+    );
+  });
+});
+
 describe('what may be sampled', () => {
   it('temperature 0 is the most likely token, the first of equals, whatever top-k and top-p say', () => {
     expect(kept({ temperature: 0, topK: 3, topP: 0.5 })).toEqual([0]);
@@ -94,9 +119,12 @@ describe('what may be sampled', () => {
   it.each([
     ['temperature', { temperature: -1 }],
     ['temperature', { temperature: Number.NaN }],
+    ['temperature', { temperature: Number.POSITIVE_INFINITY }],
     ['topK', { temperature: 1, topK: 0 }],
+    ['topK', { temperature: 1, topK: 1.5 }],
     ['topP', { temperature: 1, topP: 0 }],
     ['topP', { temperature: 1, topP: 1.1 }],
+    ['topP', { temperature: 1, topP: Number.NaN }],
   ])('refuses a %s that means nothing', (name, sampling) => {
     expect(() => samplingPlan(sampling, 10)).toThrow(expect.objectContaining({ code: 'invalid-argument', message: expect.stringContaining(name) }));
   });

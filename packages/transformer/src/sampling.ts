@@ -10,11 +10,13 @@ import {
   greater,
   greaterOrEqual,
   less,
+  lessOrEqual,
   logicalAnd,
   maximum,
   multiply,
   negate,
   reduceMax,
+  reduceSum,
   reshape,
   type Sampling,
   type Shape,
@@ -102,11 +104,38 @@ function inverseCdf(weights: Tensor, uniform: Tensor): Tensor {
   return argMax(cast(logicalAnd(possible, greaterOrEqual(reached, target)), 'float32'), -1);
 }
 
+/** The largest float32: no more than it are all scores that are numbers or −∞, which forbids a token. NaN and ∞ are not, on every engine alike. */
+const largest = 3.4028234663852886e38;
+
+/** What stands for a token where none can be drawn. */
+const noToken = -1;
+
+/** `tokens` where a candidate's scores are numbers and do not forbid all codes, else `noToken`. */
+function whereDrawable(scores: Tensor, tokens: Tensor): Tensor {
+  const codes = scores.shape[scores.shape.length - 1] ?? 1;
+  const count = (condition: Tensor): Tensor => reduceSum(cast(condition, 'float32'), { axes: [-1] });
+  const allAreScores = greaterOrEqual(count(lessOrEqual(scores, largest)), codes);
+  return where(logicalAnd(allAreScores, greater(count(greaterOrEqual(scores, -largest)), 0)), tokens, noToken);
+}
+
+/** @throws TesseraeError `numerical-failure` when no token could be drawn for a candidate (`sampleTokens`). */
+export function checkDrawn(tokens: ArrayLike<number>, place: string): void {
+  if (!Array.from(tokens).includes(noToken)) return;
+  throw new TesseraeError('numerical-failure', `No token can be drawn ${place}: scores are NaN or infinite, or every code is forbidden.`, {
+    remedy: 'Check the weights and any plugin that changes scores; in half precision, use float32.',
+    details: { place },
+  });
+}
+
 /**
- * Temperature → top-k → top-p → sample: scores [candidates, codes] → tokens int32 [candidates].
- * `column` (int32 scalar) picks the uniform numbers.
+ * Temperature → top-k → top-p → sample: scores [candidates, codes] → tokens int32 [candidates]; −1 where no token can be drawn: a score is NaN
+ * or +∞, or all are −∞. `column` (int32 scalar) picks the uniform numbers.
  */
 export function sampleTokens(scores: Tensor, plan: SamplingPlan, inputs: SamplingInputs, column: Tensor): Tensor {
+  return whereDrawable(scores, drawTokens(scores, plan, inputs, column));
+}
+
+function drawTokens(scores: Tensor, plan: SamplingPlan, inputs: SamplingInputs, column: Tensor): Tensor {
   const { temperature, topP, uniforms } = inputs;
   if (temperature === undefined || uniforms === undefined) return argMax(scores, -1);
   // The largest becomes 0 before the division, so that a tiny temperature cannot overflow; ratios stay the same.

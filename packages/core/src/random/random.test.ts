@@ -67,7 +67,34 @@ describe('keys', () => {
     ];
     expect(new Set(derived.map(hex)).size).toBe(derived.length);
     expect(deriveKey(key, 'noise', 1)).toEqual(deriveKey(deriveKey(key, 'noise'), 1));
+    const names = [['ab'], ['a', 'b'], ['ab', ''], ['', 'ab'], ['a', '', 'b'], ['a', 'b', ''], ['b', 'a']];
+    expect(new Set(names.map((path) => hex(deriveKey(key, ...path)))).size).toBe(names.length);
     expect(key).toEqual([1, 0]);
+  });
+});
+
+describe('keys of trained models and recorded pictures', () => {
+  // Another value here is another training, other pictures of every seed, and other scenes: none of them may change.
+  it.each<[readonly (number | string)[], Key]>([
+    [
+      ['scenestrain', 3],
+      [2838196377, 2338116492],
+    ],
+    [['sampling'], [630997257, 1232913701]],
+    [
+      ['pictures', 5],
+      [3051598733, 1359018894],
+    ],
+    [
+      [4, 'a'],
+      [1171024927, 2920146830],
+    ],
+  ])('are what they were: %j', (path, derived) => {
+    expect(deriveKey(keyFromSeed(7), ...path)).toEqual(derived);
+  });
+
+  it('go on letter by letter where one is derived from another', () => {
+    expect(deriveKey(deriveKey(keyFromSeed(7), 'prior'), 'caption')).toEqual([3032730862, 2346517332]);
   });
 });
 

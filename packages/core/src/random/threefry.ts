@@ -39,20 +39,26 @@ export function keyFromSeed(seed: number): Key {
   return [seed >>> 0, Math.floor(seed / 0x1_0000_0000) >>> 0];
 }
 
-/** A new independent key: `path` names the purpose, e.g. `deriveKey(key, step, 3)` or `deriveKey(key, 'gumbel', step)`. */
+/** No UTF-16 code unit: it stands between two names, so that `'a', 'b'` is not `'ab'`. */
+const betweenNames = 0x1_0000;
+
+/**
+ * A new independent key: `path` names the purpose, e.g. `deriveKey(key, step, 3)` or `deriveKey(key, 'gumbel', step)`. Other paths of names (not
+ * empty) and numbers give other keys. A key derived from a derived key goes on letter by letter: `deriveKey(deriveKey(key, 'a'), 'b')` is that of `'ab'`.
+ */
 export function deriveKey(key: Key, ...path: readonly (number | string)[]): Key {
   const out = new Uint32Array(2);
   let current = key;
-  for (const part of path) {
+  for (const [index, part] of path.entries()) {
     if (typeof part === 'number') {
       encipher(current, part >>> 0, Math.floor(part / 0x1_0000_0000) >>> 0, out, 0);
     } else {
       // Names chain through the cipher a character at a time; the second counter half keeps them apart from numbers.
       out[0] = current[0];
       out[1] = current[1];
-      for (let index = 0; index < part.length; index += 1) {
-        encipher([out[0] ?? 0, out[1] ?? 0], part.charCodeAt(index), 0x5f3759df, out, 0);
-      }
+      const follow = (letter: number): void => encipher([out[0] ?? 0, out[1] ?? 0], letter, 0x5f3759df, out, 0);
+      if (typeof path[index - 1] === 'string') follow(betweenNames);
+      for (let at = 0; at < part.length; at += 1) follow(part.charCodeAt(at));
     }
     current = [out[0] ?? 0, out[1] ?? 0];
   }

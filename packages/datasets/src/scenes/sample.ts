@@ -37,7 +37,7 @@ interface Draws {
 const drawsPerScene = 32;
 
 function drawsAt(seed: number, split: Split, index: number): Draws {
-  const key = deriveKey(keyFromSeed(seed), 'scenes', split, index);
+  const key = deriveKey(keyFromSeed(seed), `scenes${split}`, index);
   const numbers = uniformArray(key, drawsPerScene);
   let next = 0;
   const unit = (): number => {

@@ -3,13 +3,12 @@ import { extname } from 'node:path';
 import { type OptimizerOptions, TesseraeError } from '@tesserae/core';
 import { openModelFolder } from '@tesserae/core/node';
 import { type ImageTokenizerConfiguration, parseImageTokenizerConfiguration } from '@tesserae/dvae';
-import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration, priorParameters, priorTrainingLoss } from '@tesserae/transformer';
-import { type Command, type CommandContext, flag, modelOption, numberOption, quantityOption, textOption, UsageError } from '../command.js';
-import { countParameters, parametersByPart } from '../planning/parameters.js';
-import { decodingSpeeds, type Machine, planDecoding } from '../planning/plan-decoding.js';
+import { type PriorConfiguration, parsePriorConfiguration } from '@tesserae/transformer';
+import { type Command, type CommandContext, flag, modelOption, numberOption, type OptionSpec, quantityOption, textOption, UsageError } from '../command.js';
+import type { Machine } from '../planning/machine.js';
 import { planImageTokenizerUse } from '../planning/plan-image-tokenizer.js';
-import { decodingLines, imageTokenizerLines, parameterLines, trainingLines } from '../planning/plan-tables.js';
-import { planTraining, type TrainingPlan } from '../planning/plan-training.js';
+import { planPriorUse } from '../planning/plan-prior.js';
+import { imageTokenizerLines, priorLines } from '../planning/plan-tables.js';
 import { presets } from '../planning/presets.js';
 import { imageTokenizerRecipe, priorRecipe } from '../training/recipes.js';
 import { imageTokenizerOptions, planImageTokenizer } from '../training/stages/image-tokenizer-stage.js';
@@ -19,22 +18,20 @@ import { wholeOption } from '../training/stages/stage.js';
 /** What is planned, wherever it was described. */
 interface Subject {
   readonly title: string;
-  readonly prior: PriorConfiguration;
+  readonly prior?: PriorConfiguration;
   readonly imageTokenizer?: ImageTokenizerConfiguration;
   readonly optimizer: OptimizerOptions;
   readonly batch: number;
   readonly updates: number;
 }
 
-const { width, layers, heads, attention, vocabulary, 'text-length': textLength } = priorOptions;
-const { downsampling, codebook, hidden, blocks } = imageTokenizerOptions;
-
 /** Those of `train` that say a model's size. */
-const sizeOptions = Object.fromEntries(
-  Object.entries({ width, layers, heads, attention, 'text-length': textLength, vocabulary, downsampling, codebook, hidden, blocks }).flatMap(([name, spec]) =>
-    spec === undefined ? [] : [[name, spec] as const],
-  ),
-);
+const sizeNames = ['width', 'layers', 'heads', 'attention', 'text-length', 'vocabulary', 'downsampling', 'codebook', 'hidden', 'blocks'] as const;
+const trainOptions = { ...priorOptions, ...imageTokenizerOptions };
+const sizeOptions: Readonly<Record<string, OptionSpec>> = {
+  size: { type: 'string', value: 'PIXELS', help: 'width and height of the pictures (default 64)' },
+  ...Object.fromEntries(sizeNames.flatMap((name) => (trainOptions[name] === undefined ? [] : [[name, trainOptions[name]] as const]))),
+};
 
 /** The recipe of `train` where nothing else is said of the optimiser. */
 function trainsRecipe(options: CommandContext['options']) {
@@ -76,18 +73,12 @@ async function readSubject({ positionals, options, configuration }: CommandConte
   const model = await openModelFolder(folder, { verify: false });
   return {
     title: folder,
-    prior: parsePriorConfiguration(await model.readJson('prior', 'config.json')),
+    ...(model.index.parts.prior === undefined ? {} : { prior: parsePriorConfiguration(await model.readJson('prior', 'config.json')) }),
     ...(model.index.parts.imageTokenizer === undefined ? {} : { imageTokenizer: parseImageTokenizerConfiguration(await model.readJson('imageTokenizer', 'config.json')) }),
     optimizer: recipe,
     batch,
     updates,
   };
-}
-
-function trainingTime({ tokens, flops }: TrainingPlan, { flops: perSecond, dollarsPerHour }: Machine) {
-  if (perSecond === undefined) return undefined;
-  const hours = flops.total / perSecond / 3600;
-  return { tokensPerSecond: (tokens * perSecond) / flops.perUpdate, hours, ...(dollarsPerHour === undefined ? {} : { dollars: hours * dollarsPerHour }) };
 }
 
 function optimizerOf(options: CommandContext['options'], { muon, ...rest }: OptimizerOptions): OptimizerOptions {
@@ -103,10 +94,9 @@ export const planCommand: Command = {
   summary: 'Tells what a model of any size costs before there is one: parameters, FLOPs, memory, time, dollars.',
   usage: 'plan [model folder | config.json | --preset dalle-12b | --width 512 --layers 8 …] [--flops 200G --bandwidth 25G]',
   options: {
-    ...modelOption,
+    model: { ...modelOption.model, help: "model folder (default: the configuration's, unless sizes are given)" },
     preset: { type: 'string', value: 'NAME', help: `a published model: ${Object.keys(presets).join(', ')}` },
     ...sizeOptions,
-    size: { type: 'string', value: 'PIXELS', help: 'width and height of the pictures (default 64)' },
     batch: { type: 'string', value: 'N', help: 'pictures an update (default 32, or as published)' },
     updates: { type: 'string', value: 'N', help: 'updates of the training (default 4000, or as published)' },
     optimizer: { type: 'string', value: 'NAME', help: "adamw, or muon for the blocks' matrices (default: as train does, or as published)" },
@@ -119,34 +109,29 @@ export const planCommand: Command = {
   async run(context) {
     const { options, output } = context;
     const subject = await readSubject(context);
-    const { title, prior } = subject;
+    const { title } = subject;
     const [flops, bandwidth, dollarsPerHour] = [quantityOption(options, 'flops'), quantityOption(options, 'bandwidth'), numberOption(options, 'dollars-per-hour', { minimum: 0 })];
     const machine: Machine = {
       ...(flops === undefined ? {} : { flops }),
       ...(bandwidth === undefined ? {} : { bandwidth }),
       ...(dollarsPerHour === undefined ? {} : { dollarsPerHour }),
     };
-    const [batch, updates] = [wholeOption(options, 'batch', subject.batch), wholeOption(options, 'updates', subject.updates)];
-    const optimizer = optimizerOf(options, subject.optimizer);
-
-    const specs = [...priorParameters(prior).values()];
-    const parameters = { total: countParameters(specs), parts: parametersByPart(specs) };
-    const tokens = batch * (prior.textLength + imageLengthOf(prior));
-    const training = planTraining({ name: 'train prior', loss: priorTrainingLoss(prior, { batch }), optimizer, batch, tokens, updates });
-    const time = trainingTime(training, machine);
-    const decoding = planDecoding(prior, { candidates: wholeOption(options, 'candidates', 16), branches: flag(options, 'guided') ? 2 : 1 });
+    const choices = {
+      optimizer: optimizerOf(options, subject.optimizer),
+      batch: wholeOption(options, 'batch', subject.batch),
+      updates: wholeOption(options, 'updates', subject.updates),
+      candidates: wholeOption(options, 'candidates', 16),
+      guided: flag(options, 'guided'),
+    };
     const imageTokenizer = subject.imageTokenizer === undefined ? undefined : planImageTokenizerUse(subject.imageTokenizer);
-    const speeds = decodingSpeeds(decoding, machine, imageTokenizer?.decodeFlops ?? 0);
-
+    const prior = subject.prior === undefined ? undefined : planPriorUse({ configuration: subject.prior, pictureFlops: imageTokenizer?.decodeFlops ?? 0, ...choices }, machine);
     const sections = [
       [title],
-      parameterLines(parameters.total, parameters.parts),
-      trainingLines(training, time),
-      decodingLines(decoding, speeds),
+      ...(prior === undefined ? [] : [priorLines(prior)]),
       ...(imageTokenizer === undefined ? [] : [imageTokenizerLines(imageTokenizer)]),
-      ...(flops === undefined && bandwidth === undefined ? [['With --flops, --bandwidth and --dollars-per-hour it tells times and costs.']] : []),
+      ...(prior === undefined || prior.decoding.speeds.length > 0 ? [] : [['With --flops, --bandwidth and --dollars-per-hour it tells times and costs.']]),
     ];
     output.print(sections.map((lines) => lines.join('\n')).join('\n\n'));
-    return { title, configuration: prior, parameters, training: { ...training, time }, decoding: { ...decoding, speeds }, imageTokenizer, machine };
+    return { title, prior, imageTokenizer, machine };
   },
 };

@@ -11,6 +11,7 @@ import {
   type WeightPrecision,
   weightPrecisions,
 } from '@tesserae/transformer';
+import type { Machine } from './machine.js';
 
 /** Bytes of one number of a matrix that is only multiplied with; the quantised ones share a float32 scale (`quantiseWeights`). */
 const bytesPerWeight: Readonly<Record<WeightPrecision, number>> = { float32: 4, int8: 1 + 4 / quantisedBlock[8], int4: 1 / 2 + 4 / quantisedBlock[4] };
@@ -30,7 +31,8 @@ export interface DecodingPlan {
   readonly otherState: number;
   /** Read for one token of every candidate: once, however many there are. */
   readonly weightBytes: Readonly<Record<WeightPrecision, number>>;
-  readonly cacheBytes: number;
+  /** Keys, values and other state read for one token of every candidate. */
+  readonly stateBytes: number;
   /** Weights that making pictures reads at all. */
   readonly loadedBytes: Readonly<Record<WeightPrecision, number>>;
 }
@@ -84,18 +86,9 @@ export function planDecoding(configuration: PriorConfiguration, { candidates, br
     cache: Array.from(cache, ([pattern, { layers, bytes }]) => ({ pattern, layers, bytes })),
     otherState,
     weightBytes: byType(reads, ({ bytes }) => bytes / columns),
-    cacheBytes: reads.filter(({ name }) => layerOf.has(name)).reduce((sum, { bytes }) => sum + bytes, 0) / columns,
+    stateBytes: reads.filter(({ kind }) => kind === 'state').reduce((sum, { bytes }) => sum + bytes, 0) / columns,
     loadedBytes: byType(readByAny([row, prefill]), ({ size }) => size),
   };
-}
-
-/** What a machine does in a second, and what it costs. */
-export interface Machine {
-  /** FLOPs a second that are reached, not the peak. */
-  readonly flops?: number;
-  /** Bytes a second that are read from memory. */
-  readonly bandwidth?: number;
-  readonly dollarsPerHour?: number;
 }
 
 export interface DecodingSpeed {
@@ -110,7 +103,7 @@ export interface DecodingSpeed {
 export function decodingSpeeds(plan: DecodingPlan, { flops, bandwidth, dollarsPerHour }: Machine, pictureFlops: number): DecodingSpeed[] {
   if (flops === undefined && bandwidth === undefined) return [];
   return weightPrecisions.map((type) => {
-    const reading = bandwidth === undefined ? undefined : (plan.weightBytes[type] + plan.cacheBytes) / bandwidth;
+    const reading = bandwidth === undefined ? undefined : (plan.weightBytes[type] + plan.stateBytes) / bandwidth;
     const computing = flops === undefined ? undefined : (plan.flopsPerToken * plan.candidates) / flops;
     const step = Math.max(reading ?? 0, computing ?? 0);
     const around = flops === undefined ? 0 : (plan.prefillFlops + plan.candidates * pictureFlops) / flops;

@@ -1,15 +1,13 @@
 import { scaled, tableLines } from '../terminal/table.js';
-import type { PartCount } from './parameters.js';
-import type { DecodingPlan, DecodingSpeed } from './plan-decoding.js';
 import type { ImageTokenizerCost } from './plan-image-tokenizer.js';
-import type { TrainingPlan } from './plan-training.js';
+import type { PriorPlan } from './plan-prior.js';
 
 const bytes = (value: number): string => scaled(value, 'B');
 const flop = (value: number): string => scaled(value, 'FLOP');
 const dollars = (value: number): string => `$${value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 2 : 0 })}`;
 const duration = (hours: number): string => (hours < 48 ? `${hours.toPrecision(3)} hours` : `${(hours / 24).toLocaleString('en', { maximumFractionDigits: 1 })} days`);
 
-export function parameterLines(total: number, parts: readonly PartCount[]): string[] {
+function parameterLines({ total, parts }: PriorPlan['parameters']): string[] {
   return [
     `Parameters: ${total.toLocaleString('en')}`,
     ...tableLines(parts.map(({ part, parameters }) => [part, parameters.toLocaleString('en'), `${((100 * parameters) / total).toFixed(1)} %`])),
@@ -17,13 +15,7 @@ export function parameterLines(total: number, parts: readonly PartCount[]): stri
   ];
 }
 
-export interface TrainingTime {
-  readonly tokensPerSecond: number;
-  readonly hours: number;
-  readonly dollars?: number;
-}
-
-export function trainingLines({ batch, tokens, updates, flops, perSixParameters, memory }: TrainingPlan, time: TrainingTime | undefined): string[] {
+function trainingLines({ batch, tokens, updates, flops, perSixParameters, memory, time }: PriorPlan['training']): string[] {
   const { parameters, optimizer, inputs, literals, peak, total, largest } = memory;
   return [
     `Training: ${updates.toLocaleString('en')} updates of ${batch.toLocaleString('en')} pictures, ${scaled(tokens)} tokens each`,
@@ -55,8 +47,8 @@ export function trainingLines({ batch, tokens, updates, flops, perSixParameters,
   ];
 }
 
-export function decodingLines(plan: DecodingPlan, speeds: readonly DecodingSpeed[]): string[] {
-  const { candidates, branches, tokens, flopsPerToken, prefillFlops, cache, otherState, weightBytes, cacheBytes, loadedBytes } = plan;
+function decodingLines(plan: PriorPlan['decoding']): string[] {
+  const { candidates, branches, tokens, flopsPerToken, prefillFlops, cache, otherState, weightBytes, stateBytes, loadedBytes, speeds } = plan;
   const cached = cache.reduce((sum, { bytes: size }) => sum + size, 0);
   return [
     `Making pictures: ${candidates} at once${branches === 1 ? '' : ', guided'}, ${tokens} tokens each`,
@@ -66,7 +58,7 @@ export function decodingLines(plan: DecodingPlan, speeds: readonly DecodingSpeed
       ['keys and values', bytes(cached), `${bytes(cached / candidates)} a picture`],
       ...cache.map(({ pattern, layers, bytes: size }) => [`  ${pattern}, ${layers} ${layers === 1 ? 'layer' : 'layers'}`, bytes(size)]),
       ['other state', bytes(otherState)],
-      ['cache read a token', bytes(cacheBytes)],
+      ['state read a token', bytes(stateBytes)],
     ]),
     ...tableLines([
       ['weights', 'loaded', 'read a token', ...(speeds.length === 0 ? [] : ['by memory', 'by arithmetic', 'tokens/s', 'pictures/hour', '1,000 pictures'])],
@@ -85,6 +77,11 @@ export function decodingLines(plan: DecodingPlan, speeds: readonly DecodingSpeed
       }),
     ]),
   ];
+}
+
+/** A prior's tables. */
+export function priorLines({ parameters, training, decoding }: PriorPlan): string[] {
+  return [...parameterLines(parameters), '', ...trainingLines(training), '', ...decodingLines(decoding)];
 }
 
 export function imageTokenizerLines({ kind, parameters, parts, encodeFlops, decodeFlops, decodeBytes }: ImageTokenizerCost): string[] {

@@ -1,5 +1,6 @@
 import { claimedComposites } from '@tesserae/backend-onnx';
 import { bytesOf, countFlops, createTrainingStep, type LiveValue, type LossFunction, leavesOf, memoryUse, type OptimizerOptions, stateNames } from '@tesserae/core';
+import type { Machine } from './machine.js';
 import { countParameters } from './parameters.js';
 
 /** Bytes of a training step on one device, in float32. */
@@ -87,4 +88,17 @@ export function planTraining({ name, loss, optimizer, batch, tokens, updates }: 
       largest: groupEqual(use.alive),
     },
   };
+}
+
+export interface TrainingTime {
+  readonly tokensPerSecond: number;
+  readonly hours: number;
+  readonly dollars?: number;
+}
+
+/** How long a machine needs, if it is known how fast it is. */
+export function trainingTime({ tokens, flops }: TrainingPlan, machine: Machine): TrainingTime | undefined {
+  if (machine.flops === undefined) return undefined;
+  const hours = flops.total / machine.flops / 3600;
+  return { tokensPerSecond: (tokens * machine.flops) / flops.perUpdate, hours, ...(machine.dollarsPerHour === undefined ? {} : { dollars: hours * machine.dollarsPerHour }) };
 }

@@ -150,7 +150,7 @@ describe('decoding', () => {
 
   it('is as fast as the slower of memory and arithmetic', () => {
     const plan = planDecoding(tiny, { candidates: 4, branches: 1 });
-    const [slowMemory] = decodingSpeeds(plan, { bandwidth: plan.weightBytes.float32 + plan.cacheBytes, flops: 1e15, dollarsPerHour: 3 }, 0);
+    const [slowMemory] = decodingSpeeds(plan, { bandwidth: plan.weightBytes.float32 + plan.stateBytes, flops: 1e15, dollarsPerHour: 3 }, 0);
     // One reading a second makes a token of each candidate.
     expect(slowMemory?.tokensPerSecond.bound).toBeCloseTo(4, 6);
     expect(slowMemory?.picturesPerHour).toBeCloseTo((4 * 3600) / 16, 2);
@@ -176,8 +176,7 @@ describe('tesserae plan', () => {
     const { code, stdout } = await runCommand(['plan', '--width', '64', '--layers', '2', '--heads', '4', '--attention', 'paper', '--batch', '3', '--updates', '7', '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
-      configuration: { width: 64, layers: 2, attention: 'paper', grid: { rows: 8, columns: 8 } },
-      training: { batch: 3, updates: 7, tokens: 3 * (32 + 64) },
+      prior: { configuration: { width: 64, layers: 2, attention: 'paper', grid: { rows: 8, columns: 8 } }, training: { batch: 3, updates: 7, tokens: 3 * (32 + 64) } },
       imageTokenizer: { kind: 'dvae' },
     });
   });

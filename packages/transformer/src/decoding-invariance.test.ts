@@ -211,7 +211,7 @@ describe.each(attentions)('decoding with caches and %s attention', (attention) =
     const together = await decode(prior, request);
     expect(new Set(together.map(String)).size).toBe(5);
     const order = [...permutation(deriveKey(key, 'order'), 5)];
-    for (const rows of [order.slice(0, 1), order.slice(1, 3), order.slice(1), order]) {
+    for (const rows of [order.slice(0, 1), order.slice(1, 3), order]) {
       const some = only(request, rows);
       const expected = rows.map((row) => together[row]);
       expect(await decode(prior, some)).toEqual(expected);

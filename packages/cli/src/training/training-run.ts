@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Backend, type HostArray, type StateStore, TesseraeError, type TrainingProgress, type TrainingStep, train } from '@tesserae/core';
+import { type Backend, type HostArray, type StateStore, TesseraeError, type TrainingLook, type TrainingProgress, type TrainingStep, train } from '@tesserae/core';
 import { fileExists, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
 import { writeCurves } from './curves.js';
@@ -20,9 +20,12 @@ export interface TrainingRun {
   readonly resume: boolean;
   /** A text that tells one recipe from another: a checkpoint of another recipe is not resumed. */
   readonly recipe: string;
-  readonly batch: (step: number) => Record<string, HostArray> | Promise<Record<string, HostArray>>;
+  /** As `TrainOptions.batch`. */
+  readonly batch: (step: number, part: number) => Record<string, HostArray> | Promise<Record<string, HostArray>>;
   readonly evaluate?: (store: StateStore, step: number, log: (values: Readonly<Record<string, number>>) => Promise<void>) => Promise<void>;
   readonly evaluateEvery?: number;
+  /** What else looks at the training under way. */
+  readonly looks?: readonly TrainingLook[];
   /** The metric shown beside the bar. */
   readonly shown: readonly string[];
   readonly output: Output;
@@ -93,10 +96,7 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
       onProgress,
       saveCheckpoint: (arrays, step) => writeSafetensorsFile(checkpoint, arrays, { recipe: run.recipe, step: String(step) }),
       checkpointEvery: checkpointEvery(steps),
-      ...(run.evaluate === undefined
-        ? {}
-        : { evaluate: (store: StateStore, step: number) => run.evaluate?.(store, step, (values) => log({ step, ...values })) ?? Promise.resolve() }),
-      ...(run.evaluateEvery === undefined ? {} : { evaluateEvery: run.evaluateEvery }),
+      looks: [{ every: run.evaluateEvery ?? 0, look: async (store, step) => run.evaluate?.(store, step, (values) => log({ step, ...values })) }, ...(run.looks ?? [])],
       signal: run.signal,
     });
     bar.end();

@@ -34,10 +34,12 @@ const shapes = { matrix: [2, 3], bias: [3], embedding: [4, 2] } as const;
 const targetsAt = (step: number): Record<string, HostArray> =>
   Object.fromEntries(names.map((name) => [`target.${name}`, float32Array(shapes[name], normalArray(deriveKey(keyFromSeed(3), name, step), sizes[name]))]));
 
+type ScheduledOptions = OptimizerOptions & { readonly learningRate: Schedule };
+
 /** AdamW as its paper writes it (Algorithm 2), in float64, with clipping and the average beside it. */
 function plainAdamW(
   initial: ReadonlyMap<string, HostArray>,
-  options: OptimizerOptions,
+  options: ScheduledOptions,
   steps: number,
 ): { parameters: Record<string, number[]>; averages: Record<string, number[]>; norms: number[] } {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clipNorm = Number.POSITIVE_INFINITY, ema = 0 } = options;
@@ -74,7 +76,7 @@ function plainAdamW(
 
 describe('AdamW in the graph is AdamW on paper', () => {
   const learningRate: Schedule = { kind: 'warmup-cosine', peak: 0.1, warmup: 3, final: 0.01, steps: 8 };
-  const variants: readonly (readonly [string, OptimizerOptions])[] = [
+  const variants: readonly (readonly [string, ScheduledOptions])[] = [
     ['plain, with bias correction', { learningRate: { kind: 'constant', value: 0.05 } }],
     ['other betas and a large ε', { learningRate, beta1: 0.5, beta2: 0.9, epsilon: 0.1 }],
     ['decay of matrices only: not of biases, nor of what says decay: false', { learningRate, weightDecay: 0.3 }],

@@ -3,12 +3,13 @@ import type { ParameterSpec, ParameterTree } from '../modules/index.js';
 import { add, cast, divide, maximum, minimum, multiply, reduceSum, sqrt, square, subtract } from '../ops/index.js';
 import { type AdamWOptions, adamW } from './adamw.js';
 import { type MuonOptions, muon } from './muon.js';
+import type { PlateauSchedule } from './plateau.js';
 import type { Schedule } from './schedules.js';
 
 /** How parameters follow their gradients: AdamW, and Muon where it is asked for. */
 export interface OptimizerOptions extends AdamWOptions {
   /** The step size of every parameter, AdamW's and Muon's alike. */
-  readonly learningRate: Schedule;
+  readonly learningRate: Schedule | PlateauSchedule;
   /** Default 0. Decoupled from the gradient and scaled by the learning rate; applies to parameters whose spec says `decay`. */
   readonly weightDecay?: number;
   /** Gradients are scaled down to this global norm. Default: no clipping. */
@@ -17,6 +18,8 @@ export interface OptimizerOptions extends AdamWOptions {
   readonly ema?: number;
   /** Which matrices are updated by Muon. Default: none, all by AdamW. */
   readonly muon?: MuonOptions;
+  /** Batches that one update is the mean of: as much memory as one of them needs. Default 1. */
+  readonly accumulate?: number;
 }
 
 /** Where the optimiser keeps what belongs to a parameter. */
@@ -27,6 +30,8 @@ export const stateNames = {
   average: (parameter: string): string => `ema.${parameter}`,
   /** What the objective itself keeps (`LossContext.running`). */
   running: (name: string): string => `running.${name}`,
+  /** What a learning rate that follows the loss keeps (`PlateauSchedule`). */
+  plateau: (name: string): string => `plateau.${name}`,
 } as const;
 
 /** Whether Muon updates a parameter: a matrix under the place the options name. */

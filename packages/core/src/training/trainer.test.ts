@@ -55,7 +55,7 @@ describe('train', () => {
   it('still evaluates at the end when an interruption came after the last update', async () => {
     const { state } = await recorded();
     const evaluated: number[] = [];
-    await recorded({ state, evaluateEvery: 5, evaluate: async (_, done) => void evaluated.push(done) });
+    await recorded({ state, looks: [{ every: 5, look: async (_, done) => void evaluated.push(done) }] });
     expect(evaluated).toEqual([12]);
   });
 
@@ -122,11 +122,15 @@ describe('train', () => {
     const { losses } = await recorded({
       backend,
       steps: 5,
-      evaluateEvery: 2,
-      evaluate: async (store, done) => {
-        const program = await backend.compile(evaluation, { state: store });
-        found.push([done, (await program.run(batch(done))).loss?.data[0]]);
-      },
+      looks: [
+        {
+          every: 2,
+          look: async (store, done) => {
+            const program = await backend.compile(evaluation, { state: store });
+            found.push([done, (await program.run(batch(done))).loss?.data[0]]);
+          },
+        },
+      ],
     });
     expect(found.map(([done]) => done)).toEqual([2, 4, 5]);
     // The loss of update 3 is taken before it, on the parameters after update 2.

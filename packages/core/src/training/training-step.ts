@@ -1,12 +1,15 @@
 import { gradients } from '../autodiff/index.js';
+import { TesseraeError } from '../errors/index.js';
 import { type Graph, type Tensor, type TraceScope, trace } from '../graph/index.js';
-import { createParameterTree, initialiseParameters, type ParameterScope, type ParameterSpec } from '../modules/index.js';
+import { createParameterTree, initialiseParameters, type ParameterScope, type ParameterSpec, type ParameterTree } from '../modules/index.js';
 import { add, logicalAnd, where } from '../ops/index.js';
 import type { Key } from '../random/index.js';
 import { float32Array, type HostArray, int32Array, type Shape, sizeOf, zerosArray } from '../tensor/index.js';
+import { addToSums, checkAccumulate, keepSums, meansOf, type Values } from './accumulation.js';
 import { isFiniteScalar } from './finiteness.js';
 import { globalNorm, type OptimizerOptions, stateNames, updatedByMuon, updateParameters } from './optimizer.js';
-import { scheduleTensor } from './schedules.js';
+import { initialPlateau, type PlateauSchedule, plateauRate } from './plateau.js';
+import { type Schedule, scheduleTensor } from './schedules.js';
 
 export interface LossContext {
   readonly scope: TraceScope;
@@ -49,10 +52,20 @@ export interface LossResult {
 /** A loss written with core operations: declares its inputs on `scope` and its weights on `parameters`. */
 export type LossFunction = (context: LossContext) => LossResult;
 
+/** A batch that is only added up for the update that a later one makes. */
+export interface AccumulationStep {
+  /** Results: `loss` of this batch, `gradientNorm` of the sum so far; updates: the sums. */
+  readonly graph: Graph;
+  /** As the training step's. */
+  readonly gradientNames: ReadonlyMap<number, string>;
+}
+
 /** One update of a model as one graph, and what it needs to begin. */
 export interface TrainingStep {
   /** Results: `loss`, `learningRate`, `gradientNorm` and the metrics; updates: parameters, moments, average, step. */
   readonly graph: Graph;
+  /** Where an update is the mean of several batches: what all but the last of them run. The results of `graph` are then means over all. */
+  readonly accumulation?: AccumulationStep;
   readonly specs: ReadonlyMap<string, ParameterSpec>;
   /** What the objective keeps beside them. */
   readonly running: readonly RunningSpec[];
@@ -61,39 +74,103 @@ export interface TrainingStep {
   readonly options: OptimizerOptions;
 }
 
+/** Loss and gradients of one batch, traced. */
+interface Backward extends LossResult {
+  readonly tree: ParameterTree;
+  readonly step: Tensor;
+  readonly gradientOf: ReadonlyMap<string, Tensor>;
+  readonly gradientNames: ReadonlyMap<number, string>;
+}
+
+function traceBackward(scope: TraceScope, lossFunction: LossFunction): Backward {
+  const tree = createParameterTree(scope, 'state');
+  const step = scope.state(stateNames.step, [], 'int32');
+  const result = lossFunction({ scope, parameters: tree.root, step });
+  const names = [...tree.tensors.keys()];
+  const gradientOf = new Map(gradients(result.loss, [...tree.tensors.values()]).map((gradient, index) => [names[index] ?? '', gradient] as const));
+  return { ...result, tree, step, gradientOf, gradientNames: new Map(Array.from(gradientOf, ([parameter, { node }]) => [node, `gradient of ${parameter}`])) };
+}
+
+/** What an update takes the mean of: `loss`, the metrics, and the gradients. */
+function averaged({ loss, metrics = {}, gradientOf }: Backward): Values {
+  const prefixed = (prefix: string, values: Iterable<readonly [string, Tensor]>) => Array.from(values, ([name, value]) => [`${prefix}.${name}`, value] as const);
+  return new Map([['loss', loss], ...prefixed('metric', Object.entries(metrics)), ...prefixed('gradient', gradientOf)]);
+}
+
+/** Those of the averaged values that have this prefix, by their own names. */
+function under(prefix: string, values: Values): Map<string, Tensor> {
+  return new Map(Array.from(values).flatMap(([name, value]) => (name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), value] as const] : [])));
+}
+
+/** Assigns only where `sound` holds; else every state stays what it was. */
+const guardedBy = (scope: TraceScope, sound: Tensor): TraceScope => ({
+  ...scope,
+  assign: (stateName, value) => scope.assign(stateName, where(sound, value, scope.state(stateName, value.shape, value.dtype))),
+});
+
+function createAccumulationStep(name: string, lossFunction: LossFunction): AccumulationStep {
+  let gradientNames: ReadonlyMap<number, string> = new Map();
+  const graph = trace(`${name}, all but the last batch`, (scope) => {
+    const backward = traceBackward(scope, lossFunction);
+    const { loss, placed = {}, running = {} } = backward;
+    if (Object.keys(placed).length + Object.keys(running).length > 0) {
+      throw new TesseraeError('invalid-argument', `The objective of '${name}' keeps values of its own, which several batches of one update would change several times.`, {
+        remedy: 'Train it without accumulate, with a larger batch.',
+      });
+    }
+    const sums = addToSums(scope, averaged(backward));
+    const norm = globalNorm([...under('gradient', sums).values()]);
+    keepSums(guardedBy(scope, logicalAnd(isFiniteScalar(loss), isFiniteScalar(norm))), sums);
+    scope.output('loss', loss);
+    scope.output('gradientNorm', norm);
+    gradientNames = backward.gradientNames;
+  });
+  return { graph, gradientNames };
+}
+
+/** The learning rate of an update, and what a rate that follows the loss remembers of it. */
+function rateOf(learningRate: Schedule | PlateauSchedule, step: Tensor, scope: TraceScope): ReturnType<typeof plateauRate> {
+  return learningRate.kind === 'warmup-plateau' ? plateauRate(learningRate, step, scope) : { rate: scheduleTensor(learningRate, step), remember: () => undefined };
+}
+
 /**
  * Traces loss, gradients and the optimiser into one graph. An update whose loss or gradient is not finite changes nothing: the
  * state stays the one that made it, and can be asked where it began (`firstNonFinite`).
+ * @throws TesseraeError `invalid-argument` for an objective that keeps state (`running`, `placed`) where batches are accumulated
  */
 export function createTrainingStep(name: string, lossFunction: LossFunction, options: OptimizerOptions): TrainingStep {
+  const accumulate = checkAccumulate(options.accumulate ?? 1);
   let specs: ReadonlyMap<string, ParameterSpec> = new Map();
+  let gradientNames: ReadonlyMap<number, string> = new Map();
   const kept: RunningSpec[] = [];
-  const gradientNames = new Map<number, string>();
+  const accumulation = accumulate === 1 ? undefined : createAccumulationStep(name, lossFunction);
   const graph = trace(name, (scope) => {
-    const tree = createParameterTree(scope, 'state');
-    const step = scope.state(stateNames.step, [], 'int32');
-    const { loss, metrics = {}, placed = {}, running = {} } = lossFunction({ scope, parameters: tree.root, step });
-    const names = [...tree.tensors.keys()];
-    const computed = gradients(loss, [...tree.tensors.values()]);
-    const gradientOf = new Map(computed.map((gradient, index) => [names[index] ?? '', gradient] as const));
-    for (const [parameter, { node }] of gradientOf) gradientNames.set(node, `gradient of ${parameter}`);
-    const learningRate = scheduleTensor(options.learningRate, step);
+    const backward = traceBackward(scope, lossFunction);
+    const { tree, step, placed = {}, running = {} } = backward;
+    // The sums begin again with whatever else the update assigns, once it is known to be sound.
+    const emptied = new Map<string, Tensor>();
+    const means = meansOf({ ...scope, assign: (stateName, value) => void emptied.set(stateName, value) }, averaged(backward), accumulate);
+    const loss = means.get('loss') ?? backward.loss;
+    const gradientOf = under('gradient', means);
+    const { rate, remember } = rateOf(options.learningRate, step, scope);
     const norm = globalNorm([...gradientOf.values()]);
-    const sound = logicalAnd(isFiniteScalar(loss), isFiniteScalar(norm));
-    const guarded: TraceScope = { ...scope, assign: (stateName, value) => scope.assign(stateName, where(sound, value, scope.state(stateName, value.shape, value.dtype))) };
-    updateParameters(guarded, tree, { gradientOf, norm, step, learningRate, placed }, options);
+    const guarded = guardedBy(scope, logicalAnd(isFiniteScalar(loss), isFiniteScalar(norm)));
+    updateParameters(guarded, tree, { gradientOf, norm, step, learningRate: rate, placed }, options);
     for (const [runningName, { initial, after }] of Object.entries(running)) {
       kept.push({ name: runningName, shape: after.shape, initial });
       guarded.assign(stateNames.running(runningName), after);
     }
+    remember(loss, guarded.assign);
+    for (const [stateName, value] of emptied) guarded.assign(stateName, value);
     guarded.assign(stateNames.step, add(step, 1));
     scope.output('loss', loss);
-    scope.output('learningRate', learningRate);
+    scope.output('learningRate', rate);
     scope.output('gradientNorm', norm);
-    for (const [metric, value] of Object.entries(metrics)) scope.output(metric, value);
+    for (const [metric, value] of under('metric', means)) scope.output(metric, value);
     specs = tree.specs;
+    gradientNames = backward.gradientNames;
   });
-  return { graph, specs, running: kept, gradientNames, options };
+  return { graph, ...(accumulation === undefined ? {} : { accumulation }), specs, running: kept, gradientNames, options };
 }
 
 /** The same loss without update, on the parameters or on their average (`average: true`), for validation. */
@@ -119,6 +196,7 @@ export function initialTrainingState(step: TrainingStep, from: Key | ReadonlyMap
     const initial = parameters.get(name);
     if (step.options.ema !== undefined && initial !== undefined) state.set(stateNames.average(name), initial);
   }
+  if (step.options.learningRate.kind === 'warmup-plateau') for (const [name, value] of initialPlateau()) state.set(name, value);
   for (const { name, shape, initial } of step.running) {
     const value = typeof initial === 'number' ? float32Array(shape, new Float32Array(sizeOf(shape)).fill(initial)) : parameters.get(initial.parameter);
     if (value !== undefined) state.set(stateNames.running(name), value);

@@ -1,6 +1,6 @@
 import { deriveKey, type Key, type Picture, TesseraeError, uniform, uniformInteger } from '@tesserae/core';
 
-/** Sizes that a square is resized to before the last crop, as multiples of the wanted size (DALL-E paper, Listing 1). */
+/** Sizes that a square is resized to before the last crop, as multiples of the wanted size (DALL-E paper, Listing 1; Listing 2 ends at the first). */
 const [smallestResize, largestResize] = [9 / 8, 12 / 8];
 
 /** The short side beyond which a picture has nothing more to give to `augmentPicture`. */
@@ -38,26 +38,23 @@ function resizeSquare({ width, data }: Picture, { top, left, side }: { readonly 
   return { width: to, height: to, data: resized };
 }
 
-/**
- * The paper's augmentation of stage one (Listing 1): a random square as large as the short side, resized by area to a random size from 9/8
- * to 12/8 of the wanted one (never enlarged), a random crop of the wanted size, mirrored one time in two. The key alone decides.
- *
- * For image tokenizers only: they see no captions. A prior must not be trained on such pictures where captions speak of left and right.
- * @returns RGB bytes `[size, size, 3]`
- * @throws TesseraeError `image-invalid` for a picture that is smaller than `size`
- */
-export function augmentPicture(picture: Picture, size: number, key: Key): Uint8Array {
-  const short = Math.min(picture.width, picture.height);
-  if (short < size)
-    throw new TesseraeError('image-invalid', `A picture of ${picture.width}×${picture.height} pixels has no part of ${size}×${size}.`, {
-      remedy: 'Enlarge it first, or train at a smaller size.',
-    });
-  const pick = (purpose: string, last: number): number => uniformInteger(deriveKey(key, purpose), last + 1);
-  const square = { top: pick('square top', picture.height - short), left: pick('square left', picture.width - short), side: short };
-  const [least, most] = [Math.min(short, Math.round(smallestResize * size)), Math.min(short, largestUsefulSide(size))];
-  const { width, data } = resizeSquare(picture, square, least + pick('resize', most - least));
-  const [top, left] = [pick('top', width - size), pick('left', width - size)];
-  const mirrored = uniform(deriveKey(key, 'mirror')) < 0.5;
+/** @throws TesseraeError `image-invalid` for a picture that is smaller than `size`. */
+function shortSide({ width, height }: Picture, size: number): number {
+  const short = Math.min(width, height);
+  if (short >= size) return short;
+  throw new TesseraeError('image-invalid', `A picture of ${width}×${height} pixels has no part of ${size}×${size}.`, {
+    remedy: 'Enlarge it first, or train at a smaller size.',
+  });
+}
+
+/** A whole number from `first` to `last`, both included. */
+function pick(key: Key, purpose: string, first: number, last: number): number {
+  return first + uniformInteger(deriveKey(key, purpose), last - first + 1);
+}
+
+/** A part of size×size anywhere in a square picture, as RGB bytes. */
+function cropAnywhere({ width, data }: Picture, size: number, key: Key, mirrored: boolean): Uint8Array {
+  const [top, left] = [pick(key, 'top', 0, width - size), pick(key, 'left', 0, width - size)];
   const cropped = new Uint8Array(size * size * 3);
   for (let y = 0; y < size; y += 1) {
     for (let x = 0; x < size; x += 1) {
@@ -66,4 +63,38 @@ export function augmentPicture(picture: Picture, size: number, key: Key): Uint8A
     }
   }
   return cropped;
+}
+
+/**
+ * The paper's augmentation of stage one (Listing 1): a random square as large as the short side, resized by area to a random size from 9/8
+ * to 12/8 of the wanted one (never enlarged), a random crop of the wanted size, mirrored one time in two. The key alone decides.
+ *
+ * For image tokenizers only: they see no captions, which may speak of left and right.
+ * @returns RGB bytes `[size, size, 3]`
+ * @throws TesseraeError `image-invalid` for a picture that is smaller than `size`
+ */
+export function augmentPicture(picture: Picture, size: number, key: Key): Uint8Array {
+  const side = shortSide(picture, size);
+  const square = { top: pick(key, 'square top', 0, picture.height - side), left: pick(key, 'square left', 0, picture.width - side), side };
+  const [least, most] = [Math.min(side, Math.round(smallestResize * size)), Math.min(side, largestUsefulSide(size))];
+  const resized = resizeSquare(picture, square, pick(key, 'resize', least, most));
+  return cropAnywhere(resized, size, key, uniform(deriveKey(key, 'mirror')) < 0.5);
+}
+
+/**
+ * The paper's augmentation of stage two (Listing 2), for pictures that captions speak of: a square as large as the short side from the
+ * middle quarter of the long one, resized by area to a random size up to 9/8 of the wanted one (never enlarged), a random crop of the
+ * wanted size; never mirrored, as pictures may hold writing. The key alone decides.
+ * @returns RGB bytes `[size, size, 3]`
+ * @throws TesseraeError `image-invalid` for a picture that is smaller than `size`
+ */
+export function augmentCaptionedPicture(picture: Picture, size: number, key: Key): Uint8Array {
+  const side = shortSide(picture, size);
+  const middle = (purpose: string, length: number): number => {
+    const [first, end] = [Math.floor((3 * (length - side)) / 8), Math.floor((5 * (length - side)) / 8)];
+    return pick(key, purpose, first, Math.max(first + 1, end) - 1);
+  };
+  const square = { top: middle('square top', picture.height), left: middle('square left', picture.width), side };
+  const resized = resizeSquare(picture, square, pick(key, 'resize', size, Math.min(side, Math.round(smallestResize * size))));
+  return cropAnywhere(resized, size, key, false);
 }

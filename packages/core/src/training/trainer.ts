@@ -103,7 +103,13 @@ export async function train(options: TrainOptions): Promise<Map<string, HostArra
       savedAt = done;
     };
     const observe = async (isDue: (every: number) => boolean): Promise<void> => {
-      for (const { every, look } of looks) if (every > 0 && isDue(every)) await look(store, done);
+      try {
+        for (const { every, look } of looks) if (every > 0 && isDue(every)) await look(store, done);
+      } catch (error) {
+        // An interrupted look costs no update.
+        if (signal?.aborted) await save();
+        throw error;
+      }
     };
     let next = done < steps ? await batch(done, 0) : {};
     while (done < steps) {

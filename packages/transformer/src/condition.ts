@@ -1,4 +1,4 @@
-import { boolArray, float32Array, type GuidanceBranch, type HostArray, int32Array, TesseraeError, type TraceScope } from '@tesserae/core';
+import { boolArray, float32Array, type HostArray, int32Array, type Question, TesseraeError, type TraceScope } from '@tesserae/core';
 import { conditionOf } from './condition-choices.js';
 import type { PriorConfiguration } from './configuration.js';
 import type { ConditionTensors } from './embeddings.js';
@@ -30,26 +30,26 @@ function repeated<Data extends Int32Array | Float32Array | Uint8Array>(into: Dat
 }
 
 /**
- * The inputs that `declareCondition` declares, each branch `copies` times.
+ * The inputs that `declareCondition` declares, each question `copies` times.
  * @throws TesseraeError `prompt-invalid` for a text that does not fit, or none where features are read and the other way round.
  */
-export function conditionValues(configuration: PriorConfiguration, branches: readonly GuidanceBranch[], copies = 1): Record<string, HostArray> {
+export function conditionValues(configuration: PriorConfiguration, questions: readonly Question[], copies = 1): Record<string, HostArray> {
   const { textLength } = configuration;
   const condition = conditionOf(configuration);
-  const rows = branches.length * copies;
+  const rows = questions.length * copies;
   if (condition.kind !== 'features') {
-    if (branches.some(({ features }) => features !== undefined)) {
+    if (questions.some(({ features }) => features !== undefined)) {
       throw new TesseraeError('prompt-invalid', 'The prompt comes as features, which this prior does not read.', { remedy: 'Give the text as ids.' });
     }
-    const texts = branches.map(({ text }) => padText(configuration, text));
+    const texts = questions.map(({ text }) => padText(configuration, text));
     return { text: int32Array([rows, textLength], repeated(new Int32Array(rows * textLength), texts, copies)) };
   }
   const { width } = condition;
   const size = textLength * width;
-  const read = branches.map(({ text, features }) => {
+  const read = questions.map(({ text, features }) => {
     if (text.length > 0)
       throw new TesseraeError('prompt-invalid', 'This prior reads features of a text, not its ids.', {
-        remedy: `Give ${textLength} features of ${width} numbers as the branch's 'features'.`,
+        remedy: `Give ${textLength} features of ${width} numbers as the question's 'features'.`,
       });
     const { values, mask = new Uint8Array(textLength).fill(1) } = features ?? {};
     if ((values !== undefined && values.length !== size) || mask.length !== textLength) {

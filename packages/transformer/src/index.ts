@@ -10,7 +10,7 @@ export { padText } from './pad-text.js';
 export { createTransformerPrior, type TransformerPriorOptions } from './prior.js';
 export { type SamplingPlan, sampleGraph, samplingPlan } from './sampling.js';
 export * from './tokenizer/index.js';
-export { type CaptionIds, makePriorBatch, type PriorBatchOptions, type PriorExample } from './training-batch.js';
+export { batchExamples, type CaptionIds, makePriorBatch, type PriorBatch, type PriorBatchOptions, type PriorExample } from './training-batch.js';
 export { imageLossWeight, priorTrainingLoss, textLossWeight } from './training-loss.js';
 export { type PriorLogits, priorLogits, priorParameters } from './transformer.js';
 export { type WeightPrecision, weightPrecisions } from './weight-precision.js';

@@ -12,6 +12,7 @@ import {
   type ImagePrior,
   int32Array,
   negate,
+  type Question,
   reduceSum,
   TesseraeError,
   trace,
@@ -148,28 +149,28 @@ export function createTransformerPrior(options: TransformerPriorOptions): ImageP
     textLength: conditionOf(configuration).kind === 'features' ? 0 : configuration.textLength,
     maximumBatch,
     decode,
-    async logProbability(texts, codes, { signal } = {}) {
+    async logProbability(given, codes, { signal } = {}) {
       checkAlive();
-      if (texts.length !== codes.length) {
-        throw new TesseraeError('invalid-argument', `There are ${texts.length} texts for ${codes.length} pictures.`, { remedy: 'Give one text a picture.' });
+      if (given.length !== codes.length) {
+        throw new TesseraeError('invalid-argument', `There are ${given.length} questions for ${codes.length} pictures.`, { remedy: 'Give one question a picture.' });
       }
-      const branches = texts.map((text) => ({ text, weight: 1 }));
-      conditionValues(configuration, branches);
+      const questions = given.map((question): Question => (question instanceof Int32Array ? { text: question } : question));
+      conditionValues(configuration, questions);
       const wrong = codes.find((picture) => picture.length !== positions || picture.some((code) => code < 0 || code >= configuration.codebookSize));
       if (wrong !== undefined) {
         throw new TesseraeError('invalid-argument', 'A picture has codes that do not fit this prior.', {
           remedy: `Give ${positions} codes from 0 to ${configuration.codebookSize - 1}.`,
         });
       }
-      const results = new Float64Array(texts.length);
+      const results = new Float64Array(questions.length);
       await evidenceSessions.lease('', async (session) => {
-        for (let start = 0; start < texts.length; ) {
+        for (let start = 0; start < questions.length; ) {
           // Powers of two: few different programs, and little of the last batch is filling.
-          const wanted = texts.length - start;
+          const wanted = questions.length - start;
           const size = Math.min(maximumBatch, 2 ** Math.ceil(Math.log2(wanted)));
           const some = new Int32Array(size * positions);
           for (const [index, row] of codes.slice(start, start + size).entries()) some.set(row, index * positions);
-          const told = Array.from({ length: size }, (_, index) => branches[start + index] ?? { text: new Int32Array(), weight: 1 });
+          const told = Array.from({ length: size }, (_, index): Question => questions[start + index] ?? { text: new Int32Array() });
           const inputs = { ...conditionValues(configuration, told), codes: int32Array([size, positions], some) };
           const { logProbability } = await session.run(`${size}`, () => evidenceGraph(configuration, size), inputs, signal);
           results.set(Array.from(logProbability?.data ?? []).slice(0, wanted), start);

@@ -136,12 +136,12 @@ describe('makePriorBatch', () => {
   it('is the same whenever the same step is asked for, and keeps captions with their pictures', () => {
     const batch = makePriorBatch(examples, { ...options, step: 7 });
     expect(makePriorBatch(examples, { ...options, step: 7 })).toEqual(batch);
-    expect(Array.from({ length: 5 }, (_, row) => batch.text.data[row * 3])).toEqual(firstCodes(batch));
+    expect(Array.from({ length: 5 }, (_, row) => batch.text?.data[row * 3])).toEqual(firstCodes(batch));
   });
 
   it('empties the wanted share of captions', () => {
-    const empties = Array.from({ length: 400 }, (_, step) => makePriorBatch(examples, { ...options, step, captionDropout: 0.25 }).text.data)
-      .flatMap((data) => [0, 3, 6, 9, 12].map((at) => (data[at] === 7 ? 1 : 0) as number))
+    const empties = Array.from({ length: 400 }, (_, step) => makePriorBatch(examples, { ...options, step, captionDropout: 0.25 }).text?.data)
+      .flatMap((data) => [0, 3, 6, 9, 12].map((at) => (data?.[at] === 7 ? 1 : 0) as number))
       .reduce((sum, empty) => sum + empty, 0);
     expect(empties / 2000).toBeGreaterThan(0.21);
     expect(empties / 2000).toBeLessThan(0.29);
@@ -149,11 +149,66 @@ describe('makePriorBatch', () => {
 
   it('draws captions that are drawn anew by a key of the turn: the same when it is met again, another the next time', () => {
     const drawn: PriorExample[] = [{ captions: [(key) => Int32Array.of(uniformInteger(key, 7), uniformInteger(key, 7, 1), 1, 6)], codes: new Int32Array(12) }];
-    const textAt = (step: number): number[] => Array.from(makePriorBatch(drawn, { ...options, batch: 1, step }).text.data);
+    const textAt = (step: number): number[] => Array.from(makePriorBatch(drawn, { ...options, batch: 1, step }).text?.data ?? []);
     expect(textAt(3)).toEqual(textAt(3));
     expect(new Set(Array.from({ length: 12 }, (_, step) => textAt(step).join(' '))).size).toBeGreaterThan(6);
     // Three ids long: what is drawn longer loses its end.
     expect(textAt(0)[2]).toBe(1);
+  });
+
+  it('carries classes as one number each, and none for those that are dropped', () => {
+    const configuration: PriorConfiguration = { ...tinyConfiguration, textLength: 1, condition: { kind: 'class' } };
+    const kept = makePriorBatch(examples, { ...options, configuration, step: 3 });
+    expect(Array.from(kept.text?.data ?? [])).toEqual(firstCodes(kept));
+    // The empty text is the class after the last.
+    expect(Array.from(makePriorBatch(examples, { ...options, configuration, step: 3, captionDropout: 1 }).text?.data ?? [])).toEqual(new Array(5).fill(7));
+  });
+
+  it('carries features of captions with their masks, of which a dropped one keeps the mask alone', () => {
+    const configuration: PriorConfiguration = { ...tinyConfiguration, textVocabularySize: 0, condition: { kind: 'features', width: 2 } };
+    const told = examples.map(
+      (example, index): PriorExample => ({
+        ...example,
+        captions: [],
+        features: [{ values: new Float32Array(6).fill(index + 1), mask: Uint8Array.of(0, index % 2, 1) }],
+      }),
+    );
+    const batches = Array.from({ length: 40 }, (_, step) => makePriorBatch(told, { ...options, configuration, step, captionDropout: 0.25 }));
+    let dropped = 0;
+    for (const batch of batches) {
+      expect(Object.keys(batch).sort()).toEqual(['codes', 'features', 'featuresGiven', 'featuresMask']);
+      for (const [row, index] of firstCodes(batch).entries()) {
+        const isGiven = batch.featuresGiven?.data[row] === 1;
+        if (!isGiven) dropped += 1;
+        expect(Array.from(batch.features?.data.subarray(row * 6, row * 6 + 6) ?? [])).toEqual(new Array(6).fill(isGiven ? index + 1 : 0));
+        expect(Array.from(batch.featuresMask?.data.subarray(row * 3, row * 3 + 3) ?? [])).toEqual([0, index % 2, 1]);
+      }
+    }
+    expect(dropped / 200).toBeGreaterThan(0.17);
+    expect(dropped / 200).toBeLessThan(0.33);
+  });
+
+  it.each<[string, Partial<PriorConfiguration>]>([
+    ['classes', { textLength: 1, condition: { kind: 'class' } }],
+    ['features', { textVocabularySize: 0, condition: { kind: 'features', width: 2 } }],
+  ])('gives a training on %s what it needs: the picture is learnt from what was told', async (_, change) => {
+    const configuration: PriorConfiguration = { ...tinyConfiguration, ...change, grid: { rows: 1, columns: 2 } };
+    // The same pictures under either question: only what is told tells them apart.
+    const pair = [0, 1].map(
+      (index): PriorExample => ({ captions: [Int32Array.of(index)], features: [{ values: new Float32Array(6).fill(2 * index - 1) }], codes: Int32Array.of(3 + index, 9) }),
+    );
+    const step = createTrainingStep('prior', priorTrainingLoss(configuration, { batch: 4 }), { learningRate: { kind: 'constant', value: 0.03 } });
+    const losses: number[] = [];
+    await train({
+      backend: createReferenceBackend(),
+      step,
+      state: initialTrainingState(step, keyFromSeed(4)),
+      steps: 40,
+      batch: (at) => makePriorBatch(pair, { configuration, batch: 4, key: keyFromSeed(4), step: at, captionDropout: 0 }),
+      onProgress: ({ metrics }) => void losses.push(metrics.imageLoss ?? Number.NaN),
+    });
+    // Without being told, half of the pictures' first codes would be wrong: ln 2 over two codes.
+    expect(losses.at(-1)).toBeLessThan(Math.LN2 / 4);
   });
 
   it('refuses an empty set and codes of another grid', () => {

@@ -11,8 +11,10 @@ export type {
   ImageTokenizer,
   LogitsChange,
   Picture,
+  Question,
   Sampling,
   ScorableImage,
   StepView,
+  TextFeatures,
   TextTokenizer,
 } from './interfaces.js';

@@ -56,12 +56,16 @@ export interface TextFeatures {
   readonly mask?: Uint8Array;
 }
 
-/** One way of asking the prior; several are mixed by `weight` (guidance): logits = Σ weight·logits(text). Weights sum to 1. */
-export interface GuidanceBranch {
-  /** Text ids without padding, possibly none (the empty text). */
+/** What a prior is told about the picture. */
+export interface Question {
+  /** Text ids without padding, possibly none (the empty text); for priors of classes one number, or none for no class. */
   readonly text: Int32Array;
   /** For priors that read features; `text` is empty then. */
   readonly features?: TextFeatures;
+}
+
+/** One way of asking the prior; several are mixed by `weight` (guidance): logits = Σ weight·logits(question). Weights sum to 1. */
+export interface GuidanceBranch extends Question {
   readonly weight: number;
 }
 
@@ -126,8 +130,8 @@ export interface ImagePrior {
   readonly maximumBatch: number;
   /** Rows of tokens, first to last; known leading rows are prefilled in one pass and reported at once. */
   decode(request: DecodeRequest, options?: CallOptions): AsyncIterable<DecodedRow>;
-  /** log p(codes | text) in nats for each pair. */
-  logProbability(texts: readonly Int32Array[], codes: readonly Int32Array[], options?: CallOptions): Promise<Float64Array>;
+  /** log p(codes | question) in nats for each pair; a text's ids alone are a question too. Any pair, whatever made the codes. */
+  logProbability(questions: readonly (Int32Array | Question)[], codes: readonly Int32Array[], options?: CallOptions): Promise<Float64Array>;
   dispose(): void;
 }
 

@@ -79,7 +79,11 @@ export function mockPrior(options: {
       }
     },
     // Likes large codes, the more the longer the text: enough for a scorer to have an opinion.
-    logProbability: async (texts, codes) => Float64Array.from(codes, (list, index) => list.reduce((sum, code) => sum + code, 0) * (texts[index]?.length ?? 0)),
+    logProbability: async (questions, codes) =>
+      Float64Array.from(codes, (list, index) => {
+        const question = questions[index] ?? new Int32Array();
+        return list.reduce((sum, code) => sum + code, 0) * (question instanceof Int32Array ? question : question.text).length;
+      }),
     dispose: () => undefined,
   };
 }

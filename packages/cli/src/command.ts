@@ -11,10 +11,12 @@ export interface OptionSpec {
   readonly short?: string;
   /** What stands for the value in `--help`. */
   readonly value?: string;
+  /** May be given several times (`textsOption`). */
+  readonly multiple?: true;
   readonly help: string;
 }
 
-export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+export type OptionValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 export interface CommandContext {
   readonly positionals: readonly string[];
@@ -68,13 +70,21 @@ export const engineOptions: Readonly<Record<string, OptionSpec>> = {
 };
 
 export function parseOptions(specs: Readonly<Record<string, OptionSpec>>): Options {
-  return Object.fromEntries(Object.entries(specs).map(([name, { type, short }]) => [name, { type, ...(short === undefined ? {} : { short }) }]));
+  return Object.fromEntries(
+    Object.entries(specs).map(([name, { type, short, multiple }]) => [name, { type, ...(short === undefined ? {} : { short }), ...(multiple === undefined ? {} : { multiple }) }]),
+  );
 }
 
 /** A text option. */
 export function textOption(options: OptionValues, name: string): string | undefined {
   const value = options[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** All values of an option that may be given several times, in order. */
+export function textsOption(options: OptionValues, name: string): readonly string[] {
+  const values = options[name];
+  return Array.isArray(values) ? (values as readonly string[]) : [];
 }
 
 export interface NumberRange {

@@ -43,6 +43,7 @@ export const trainCommand: Command = {
     // All options are read before anything is trained: a mistake in the last stage's must not cost the first stage's hours.
     const plans = { imageTokenizer: planImageTokenizer(options, { size, seed }), prior: planPrior(options), scorer: planScorer(options) };
     const isCoded = extname(source) === '.safetensors';
+    if (isCoded && plans.prior.choices.augment) throw new UsageError(`${source} holds codes, which cannot be augmented: give the folder of pictures with --augment.`);
     if (isCoded && stage !== 'prior') throw new UsageError(`${source} holds codes, which only --stage prior can be trained on.`);
 
     const backend = await openBackend(context);

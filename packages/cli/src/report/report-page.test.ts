@@ -55,6 +55,32 @@ describe('reportPage', () => {
   });
 });
 
+describe('samples of a prior', () => {
+  it('stand first, a sheet a moment, under the prompts of their rows', () => {
+    const samples = {
+      prompts: ['a "red" <ball>', 'two'],
+      sheets: [
+        { name: 'after 20 updates', picture: picture('early') },
+        { name: 'after 40 updates', picture: picture('late') },
+      ],
+    };
+    const page = reportPage('A', { ...report, samples });
+    expect(page.match(/<h2>[^<]*/g)?.[0]).toBe('<h2>Samples of the prior');
+    const elements = elementsOf(page);
+    expect(elements.filter(({ name }) => name === 'li')).toHaveLength(2);
+    expect(page).toContain('a &quot;red&quot; &lt;ball&gt;');
+    expect(
+      elements
+        .filter(({ name }) => name === 'img')
+        .slice(0, 2)
+        .map(({ attributes }) => [attributes.alt, attributes.width]),
+    ).toEqual([
+      ['early', '320'],
+      ['late', '320'],
+    ]);
+  });
+});
+
 describe('drawUsage', () => {
   it('draws a bar a code, as high as the logarithm of its use', () => {
     const path = /<path d="([^"]+)" fill="#3b78e7"/.exec(drawUsage([7, 1, 0], 'use'))?.[1];

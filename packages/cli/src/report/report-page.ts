@@ -12,6 +12,8 @@ export interface PagePicture {
 export interface TokenizerReport {
   /** Figures of the whole, in order: name and value. */
   readonly summary: readonly (readonly [name: string, value: string])[];
+  /** What the prior drew while it was trained: a sheet a moment, whose rows are the prompts. */
+  readonly samples?: { readonly prompts: readonly string[]; readonly sheets: readonly { readonly name: string; readonly picture: PagePicture }[] };
   /** The phases of the training with their metrics. */
   readonly trainings: readonly { readonly name: string; readonly curves: readonly Curve[] }[];
   /** What the columns of the reconstructions are, and a row a picture. */
@@ -46,6 +48,9 @@ svg { max-width: 100%; height: auto; } pre { overflow-x: auto; border: 1px solid
 function displayWidth(width: number): number {
   return width >= largestWidth ? largestWidth : width * Math.max(1, Math.round(smallestWidth / width));
 }
+
+/** The largest whole multiple of a width that is at most `most`, and at least the width. */
+const wholeTimes = (width: number, most: number): number => width * Math.max(1, Math.floor(most / width));
 
 function image({ url, width, height, alt }: PagePicture, shown = displayWidth(width)): string {
   return `<img src="${url}" width="${shown}" height="${Math.round((shown * height) / width)}" alt="${escapeMarkup(alt)}"/>`;
@@ -82,8 +87,13 @@ const shortNumbers = (_: string, value: unknown): unknown => (typeof value === '
 
 /** One page that needs nothing else: no script, no file beside it, no network. Well-formed XML, in light and dark. */
 export function reportPage(title: string, report: TokenizerReport): string {
-  const { summary, trainings, reconstructions, worst, usage, codebook, recipe } = report;
+  const { summary, samples, trainings, reconstructions, worst, usage, codebook, recipe } = report;
   const parts = [`<table>\n${summary.map(([name, value]) => `<tr><th scope="row">${escapeMarkup(name)}</th><td>${escapeMarkup(value)}</td></tr>`).join('\n')}\n</table>`];
+  if (samples !== undefined) {
+    const figures = samples.sheets.map(({ name, picture }) => `<figure>${image(picture, wholeTimes(picture.width, 320))}<figcaption>${escapeMarkup(name)}</figcaption></figure>`);
+    const list = `<ol>\n${samples.prompts.map((prompt) => `<li>${escapeMarkup(prompt)}</li>`).join('\n')}\n</ol>`;
+    parts.push(section('Samples of the prior', paragraph('Drawn with the same seed while it was trained. The rows were asked for:'), list, ...figures));
+  }
   if (reconstructions !== undefined) {
     const { columns, rows, note } = reconstructions;
     const cells = rows.map(
@@ -99,8 +109,7 @@ export function reportPage(title: string, report: TokenizerReport): string {
     parts.push(section('Worst reconstructions', paragraph('Originals at the left, what their codes hold at the right; the smallest PSNR first.'), ...figures));
   }
   if (usage !== undefined) parts.push(section('Use of the codebook', paragraph(usage.note), `<div class="wide">${drawUsage(usage.counts, usage.note)}</div>`));
-  const shown = codebook.picture.width * Math.max(1, Math.floor(640 / codebook.picture.width));
-  parts.push(section('The codebook', paragraph(codebook.note), image(codebook.picture, shown)));
+  parts.push(section('The codebook', paragraph(codebook.note), image(codebook.picture, wholeTimes(codebook.picture.width, 640))));
   if (trainings.length > 0) {
     const curves = trainings.map(
       ({ name, curves: own }) => `<h3>${escapeMarkup(name)}</h3>\n<div class="wide">${drawCurves(own, { background: 'none', label: `Curves of ${name}` })}</div>`,

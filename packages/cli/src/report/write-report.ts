@@ -6,8 +6,10 @@ import { architectureOf, codebookUsage, createImageTokenizer, imageTokenizerPara
 import { codebookPictures, codebookSheet, sheetColumns } from '../codebook/codebook-pictures.js';
 import { byUse, countCodes } from '../codebook/count-codes.js';
 import { peakSignalToNoise, type Reconstruction, reconstructPictures } from '../evaluation/reconstruct-pictures.js';
+import { readPicture } from '../pictures.js';
 import type { Output } from '../terminal/output.js';
 import { curvesOf } from '../training/curves.js';
+import { samplePromptsFile, sampleSheet, updatesOfSheet } from '../training/sample-pictures.js';
 import { describeThroughput } from '../training/throughput.js';
 import { readThroughput } from '../training/throughput-file.js';
 import { dataUrls } from './data-urls.js';
@@ -53,6 +55,26 @@ export interface ReportOptions {
   readonly backend: Backend;
   readonly output: Output;
   readonly signal: AbortSignal;
+}
+
+/** Sheets of samples on the page, the first and the last among them. */
+const shownSheets = 5;
+
+/** What the prior drew on its way, as far as it was asked to (`samplePictures`). */
+async function samplesOf(
+  folder: string,
+): Promise<{ readonly prompts: readonly string[]; readonly sheets: readonly { readonly name: string; readonly picture: Picture }[] } | undefined> {
+  const updates = (await readdir(folder).catch(() => [])).flatMap((name) => updatesOfSheet(name) ?? []).sort((one, other) => one - other);
+  const noted: unknown = JSON.parse(await readFile(join(folder, samplePromptsFile), 'utf8').catch(() => '{}'));
+  if (updates.length === 0 || typeof noted !== 'object' || noted === null || !('prompts' in noted) || !Array.isArray(noted.prompts)) return undefined;
+  const last = updates.length - 1;
+  const places = new Set(Array.from({ length: shownSheets }, (_, index) => Math.round((index * last) / (shownSheets - 1))));
+  const sheets: { name: string; picture: Picture }[] = [];
+  for (const place of places) {
+    const at = updates[place] ?? 0;
+    sheets.push({ name: `after ${at} updates`, picture: await readPicture(join(folder, sampleSheet(at))) });
+  }
+  return { prompts: noted.prompts.map(String), sheets };
 }
 
 /** Writes the page that shows an image tokenizer: what it does to pictures, its codebook and its use, how it was trained. */
@@ -102,6 +124,8 @@ export async function writeReport(options: ReportOptions): Promise<{ readonly fi
       original: show(original, `${name}, original`),
       again: show(again, `${name}, decoded from its codes, PSNR ${decibels(psnr)}`),
     }));
+    const drawn = await samplesOf(join(modelFolder, 'training', 'prior'));
+    const sheets = (drawn?.sheets ?? []).map(({ name, picture }) => ({ name, place: show(picture, `Samples of the prior ${name}, a row a prompt: ${drawn?.prompts.join('; ')}`) }));
     const columns = sheetColumns(tokenizer.codebookSize);
     const codebook = show(sheet, `All ${tokenizer.codebookSize} codes, each decoded alone, ${columns} a row`);
     const urls = await dataUrls(shown.map(({ picture }) => picture));
@@ -127,6 +151,7 @@ export async function writeReport(options: ReportOptions): Promise<{ readonly fi
             ] as const)),
       ],
       trainings: await trainingsOf(join(modelFolder, 'training')),
+      ...(drawn === undefined ? {} : { samples: { prompts: drawn.prompts, sheets: sheets.map(({ name, place }) => ({ name, picture: place() })) } }),
       ...(made.length === 0
         ? {}
         : {

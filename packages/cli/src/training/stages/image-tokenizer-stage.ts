@@ -1,12 +1,11 @@
-import { join } from 'node:path';
 import type { LoadedImages } from '@tesserae/datasets/node';
 import { flag, numberOption, type OptionSpec, type OptionValues, textOption, UsageError } from '../../command.js';
-import { measuredPictures, writeReport } from '../../report/write-report.js';
 import { type CodebookChoices, type DvaeRelative, dvaeRelativeRecipe, dvaeRelatives, publishedRelativeRecipe } from '../dvae-relative-recipes.js';
 import { defaultRate, type ImageTokenizerChoices, imageTokenizerRecipe, paperRecipe } from '../recipes.js';
 import { trainDvaeRelative } from '../train-dvae-relative.js';
 import { trainImageTokenizer } from '../train-image-tokenizer.js';
 import { type Figures, printFigures, rateOption, type StageContext, wholeOption } from './stage.js';
+import { writeTrainingReport } from './training-report.js';
 
 const recipes = ['practical', 'paper'] as const;
 const codebookUpdates = ['gradient', 'average'] as const;
@@ -24,7 +23,7 @@ export const imageTokenizerOptions: Readonly<Record<string, OptionSpec>> = {
   },
   augment: {
     type: 'boolean',
-    help: "crop, scale and mirror the tokenizer's pictures at random, as the paper does; never the prior's, whose captions may speak of left and right",
+    help: "crop, scale and mirror the tokenizer's pictures at random, crop and scale the prior's, as the paper does; the prior's codes are then made anew at every update",
   },
   seamless: { type: 'boolean', help: 'convolutions go on at the opposite edge: for textures' },
   'codebook-update': { type: 'string', value: 'NAME', help: 'of vq-vae and vqgan: gradient, or average of the latents (default: average for vq-vae, gradient for vqgan)' },
@@ -104,7 +103,7 @@ export function planImageTokenizer(options: OptionValues, { size, seed }: Pick<S
 /** Trains stage one on pictures, writes it and the page that shows it. */
 export async function trainImageTokenizerStage(context: StageContext, plan: ImageTokenizerPlan, images: LoadedImages): Promise<Figures> {
   const { relative, isPaper, choices, codebook, previewEvery } = plan;
-  const { modelFolder, size, floats, backend, resume, output, signal } = context;
+  const { modelFolder, floats, backend, resume, output, signal } = context;
   const common = {
     pictures: images.pixels,
     ...(choices.augment ? { originals: images.originals } : {}),
@@ -120,10 +119,7 @@ export async function trainImageTokenizerStage(context: StageContext, plan: Imag
     relative === undefined
       ? await trainImageTokenizer({ ...common, recipe: (isPaper ? paperRecipe : imageTokenizerRecipe)(choices) })
       : await trainDvaeRelative({ ...common, recipe: (isPaper ? publishedRelativeRecipe : dvaeRelativeRecipe)(relative, choices, codebook) });
-  const shown = images.examples
-    .slice(0, measuredPictures)
-    .map(({ file }, index) => ({ name: file, picture: { width: size, height: size, data: images.pixels[index] ?? new Uint8Array() } }));
-  await writeReport({ modelFolder, pictures: shown, file: join(modelFolder, 'training', 'report.html'), backend, output, signal });
+  await writeTrainingReport(context, images);
   printFigures(output, 'image tokenizer', figures);
   return figures;
 }

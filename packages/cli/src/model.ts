@@ -20,7 +20,8 @@ import { type GenerationSettings, parseGenerationSettings } from './sampling.js'
 /** The parts of a model folder, ready to run. */
 export interface LoadedModel {
   readonly imageTokenizer: ImageTokenizer;
-  readonly textTokenizer: TextTokenizer;
+  /** None where the prior reads no text, or where a converted model came without. */
+  readonly textTokenizer?: TextTokenizer;
   readonly prior: ImagePrior;
   /** The model's own judge of candidates, where it has one. */
   readonly scorer?: ImageTextScorer;
@@ -82,18 +83,19 @@ async function loadClipTokenizer(model: OpenedModel): Promise<TextTokenizer> {
 }
 
 /** The part `scorer`, if the model has one. A CLIP without its tokenizer opens, and says what it lacks when it is asked. */
-export async function loadScorer(model: OpenedModel, textTokenizer: TextTokenizer, { backend, maximumBatch = 16 }: LoadOptions): Promise<DisposableScorer | undefined> {
+export async function loadScorer(model: OpenedModel, textTokenizer: TextTokenizer | undefined, { backend, maximumBatch = 16 }: LoadOptions): Promise<DisposableScorer | undefined> {
   if (model.index.parts.scorer === undefined) return undefined;
   const source = await model.readJson('scorer', 'config.json');
   const weights = await model.openWeights('scorer');
   if (typeof source === 'object' && source !== null && 'kind' in source && source.kind === 'clip') {
     return createClipScorer({ config: parseClipConfiguration(source), weights, textTokenizer: await loadClipTokenizer(model), backend, maximumBatch });
   }
-  return createCaptionScorer({ config: parseCaptionerConfiguration(source), weights, textTokenizer, backend, maximumBatch });
+  // A captioner was trained with the model's own text tokenizer.
+  return createCaptionScorer({ config: parseCaptionerConfiguration(source), weights, textTokenizer: textTokenizer ?? (await loadTextTokenizer(model)), backend, maximumBatch });
 }
 
 /** The scorer of another model; a captioner reads texts by that model's own text tokenizer. */
-async function loadScorerOf(folder: string, textTokenizer: TextTokenizer, options: LoadOptions): Promise<DisposableScorer | undefined> {
+async function loadScorerOf(folder: string, textTokenizer: TextTokenizer | undefined, options: LoadOptions): Promise<DisposableScorer | undefined> {
   const model = await openModelFolder(folder);
   if (model.index.parts.scorer === undefined) {
     throw new TesseraeError('model-incompatible', `${folder} has no scorer, only ${Object.keys(model.index.parts).join(', ') || 'no parts'}.`, {
@@ -107,7 +109,8 @@ async function loadScorerOf(folder: string, textTokenizer: TextTokenizer, option
 export async function loadModel(folder: string, options: LoadOptions): Promise<LoadedModel> {
   const model = await openModelFolder(folder);
   const imageTokenizer = await loadImageTokenizer(model, options);
-  const [textTokenizer, prior] = [await loadTextTokenizer(model), await loadPrior(model, options)];
+  const textTokenizer = model.index.parts.textTokenizer === undefined ? undefined : await loadTextTokenizer(model);
+  const prior = await loadPrior(model, options);
   const scorer = options.scorerFolder === undefined ? await loadScorer(model, textTokenizer, options) : await loadScorerOf(options.scorerFolder, textTokenizer, options);
   if (imageTokenizer.codebookSize !== prior.codebookSize) {
     throw new TesseraeError(
@@ -119,11 +122,11 @@ export async function loadModel(folder: string, options: LoadOptions): Promise<L
   const recommended = model.index.parts.prior?.sha256['generation.json'] === undefined ? {} : await model.readJson('prior', 'generation.json');
   return {
     imageTokenizer,
-    textTokenizer,
+    ...(textTokenizer === undefined ? {} : { textTokenizer }),
     prior,
     ...(scorer === undefined ? {} : { scorer }),
     generation: parseGenerationSettings(recommended),
-    generator: (plugins = []) => createGenerator({ imageTokenizer, textTokenizer, prior, plugins }),
+    generator: (plugins = []) => createGenerator({ imageTokenizer, prior, plugins, ...(textTokenizer === undefined ? {} : { textTokenizer }) }),
     dispose() {
       imageTokenizer.dispose();
       prior.dispose();

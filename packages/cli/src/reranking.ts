@@ -33,7 +33,10 @@ export function scorerFolder(options: OptionValues): string | undefined {
 function scorerOf(model: LoadedModel, options: OptionValues): ImageTextScorer {
   const wanted = textOption(options, 'scorer') ?? (model.scorer === undefined ? 'evidence' : 'model');
   const emptyTextWeight = numberOption(options, 'empty-text-weight', { minimum: 0 });
-  if (wanted === 'evidence') return priorEvidence(model.prior, model.textTokenizer, { emptyTextWeight: emptyTextWeight ?? model.generation.emptyTextWeight ?? 1 });
+  if (wanted === 'evidence') {
+    if (model.textTokenizer === undefined) throw new UsageError('--scorer evidence: this model has no text tokenizer, so its candidates cannot be compared by a sentence.');
+    return priorEvidence(model.prior, model.textTokenizer, { emptyTextWeight: emptyTextWeight ?? model.generation.emptyTextWeight ?? 1 });
+  }
   if (model.scorer === undefined) throw new UsageError('--scorer model: this model has no scorer. Train one (tesserae train --stage scorer), or use evidence.');
   return model.scorer;
 }

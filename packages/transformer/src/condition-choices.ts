@@ -1,3 +1,4 @@
+import type { Conditioning } from '@tesserae/core';
 import { choice, invalid, optional, recordOf, wholeNumber } from './configuration-fields.js';
 
 /** A text whose tokens stand before the picture's and are predicted too (DALL-E). */
@@ -42,6 +43,22 @@ const starts: Readonly<Record<NonNullable<TextCondition['start']>, true>> = { ow
 
 export function conditionOf({ condition = { kind: 'text' } }: { readonly condition?: Condition }): Condition {
   return condition;
+}
+
+/** What a prior of this configuration may be asked. */
+export function conditioningOf(configuration: { readonly condition?: Condition; readonly textVocabularySize: number; readonly textLength: number }): Conditioning {
+  const condition = conditionOf(configuration);
+  switch (condition.kind) {
+    case 'text':
+    case 'encoder':
+      return { kind: 'text' };
+    case 'class':
+      return { kind: 'class', classes: configuration.textVocabularySize };
+    case 'features':
+      return { kind: 'features', length: configuration.textLength, width: condition.width };
+    default:
+      return condition satisfies never;
+  }
 }
 
 function ids(value: unknown, field: string): readonly number[] {

@@ -19,7 +19,7 @@ import {
   type WeightSource,
 } from '@tesserae/core';
 import { conditionValues, declareCondition } from './condition.js';
-import { conditionOf } from './condition-choices.js';
+import { conditioningOf, conditionOf } from './condition-choices.js';
 import { imageLengthOf, type PriorConfiguration, parsePriorConfiguration } from './configuration.js';
 import { batchWithin } from './decode-budget.js';
 import { checkRequest, knownRows } from './decode-request.js';
@@ -145,6 +145,7 @@ export function createTransformerPrior(options: TransformerPriorOptions): ImageP
     specificationVersion: 'v1',
     grid: configuration.grid,
     codebookSize: configuration.codebookSize,
+    conditioning: conditioningOf(configuration),
     // Features take the place of ids.
     textLength: conditionOf(configuration).kind === 'features' ? 0 : configuration.textLength,
     maximumBatch,

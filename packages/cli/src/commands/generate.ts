@@ -1,6 +1,7 @@
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import type { GeneratedImage, GenerateRequest, SamplingPlugin } from '@tesserae/core';
 import { imagePrefix, tiling } from '@tesserae/plugins';
+import { askedFor, askingOptions, asksSomething } from '../asking.js';
 import { openBackend } from '../backends.js';
 import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
 import { type LoadedModel, loadModel } from '../model.js';
@@ -23,6 +24,14 @@ function slug(prompt: string): string {
       .replace(/^-|-$/g, '')
       .slice(0, 60) || 'picture'
   );
+}
+
+/** What the files are called: after the sentence, else the class, else the file of features. */
+function nameFor(context: CommandContext): string {
+  const prompt = context.positionals.join(' ');
+  if (prompt.trim() !== '') return slug(prompt);
+  const features = textOption(context.options, 'features');
+  return slug(features === undefined ? `class ${textOption(context.options, 'class') ?? ''}` : basename(features, extname(features)));
 }
 
 async function pluginsFor({ options, configuration }: CommandContext, model: LoadedModel): Promise<SamplingPlugin[]> {
@@ -50,10 +59,11 @@ async function pluginsFor({ options, configuration }: CommandContext, model: Loa
 
 export const generateCommand: Command = {
   name: 'generate',
-  summary: 'Makes pictures from a sentence.',
+  summary: 'Makes pictures from a sentence, or from what else a model is asked by.',
   usage: 'generate "a red circle above a blue star" --model ./my-model [options]',
   options: {
     ...modelOption,
+    ...askingOptions,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'where the PNG files go (default: .)' },
     candidates: { type: 'string', short: 'n', value: 'N', help: 'pictures to keep (default 1)' },
     seed: { type: 'string', value: 'N', help: 'same seed, same pictures, on every backend (default: drawn and told)' },
@@ -69,9 +79,8 @@ export const generateCommand: Command = {
     ...engineOptions,
   },
   async run(context) {
-    const { positionals, options, output, signal } = context;
-    const prompt = positionals.join(' ');
-    if (prompt.trim() === '') throw new UsageError('Say what the picture should show: tesserae generate "a red circle".');
+    const { options, output, signal } = context;
+    if (!asksSomething(context)) throw new UsageError('Say what the picture should show: tesserae generate "a red circle".');
     const candidates = numberOption(options, 'candidates', { minimum: 1, integer: true }) ?? 1;
     const asked = samplingFrom(options, {});
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
@@ -79,8 +88,9 @@ export const generateCommand: Command = {
     const backend = await openBackend(context);
     const model = await loadModel(modelFolder(context), { backend, scorerFolder: scorerFolder(options), ...priorSettings });
     try {
+      const question = await askedFor(context, model.prior, signal);
       const request: GenerateRequest = {
-        prompt,
+        ...question,
         candidates,
         signal,
         truncate: flag(options, 'truncate'),
@@ -106,9 +116,10 @@ export const generateCommand: Command = {
       const result = await stream.result;
       for (const { source, message } of result.warnings) output.note(`${source}: ${message}`);
       const folder = textOption(options, 'out') ?? '.';
+      const name = nameFor(context);
       const files: string[] = [];
       for (const [index, image] of result.images.entries()) {
-        const file = join(folder, `${slug(prompt)}-${result.seed}-${index + 1}.png`);
+        const file = join(folder, `${name}-${result.seed}-${index + 1}.png`);
         await writePng(file, image.picture, Math.max(1, Math.floor(writtenSize / image.picture.width)));
         files.push(file);
       }
@@ -123,7 +134,8 @@ export const generateCommand: Command = {
       });
       output.print(`seed ${result.seed}, ${(result.timings.total / 1000).toFixed(2)} s on ${backend.name} ${backend.device}`);
       return {
-        prompt,
+        ...(question.prompt === undefined ? {} : { prompt: question.prompt }),
+        ...(question.classLabel === undefined ? {} : { classLabel: question.classLabel }),
         seed: result.seed,
         backend: { name: backend.name, device: backend.device },
         images: result.images.map((image, index) => ({ file: files[index], candidate: image.candidate, ...(image.score === undefined ? {} : { score: image.score }) })),

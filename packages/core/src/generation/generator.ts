@@ -1,17 +1,19 @@
 import { TesseraeError } from '../errors/index.js';
-import type { CallOptions, ImagePrior, ImageTokenizer, TextTokenizer } from '../models/index.js';
+import type { CallOptions, ImagePrior, ImageTokenizer, Question, TextTokenizer } from '../models/index.js';
 import { deriveKey, keyFromSeed, uniform } from '../random/index.js';
 import { createEventStream } from './event-stream.js';
 import type { GenerateEvent, GenerateWarning } from './events.js';
 import { checkPlan, emptyKnown, type SequencePlan } from './plan.js';
 import type { GenerateNext, SamplingPlugin } from './plugin.js';
 import { type CallState, createPluginDriver } from './plugin-driver.js';
+import { questionOf, withoutContent } from './question.js';
 import { type GenerateRequest, type ResolvedRequest, resolveRequest } from './request.js';
 import type { GeneratedImage, GenerateResult } from './result.js';
 
 export interface GeneratorOptions {
   readonly imageTokenizer: ImageTokenizer;
-  readonly textTokenizer: TextTokenizer;
+  /** Reads prompts; priors of classes and features need none. */
+  readonly textTokenizer?: TextTokenizer;
   readonly prior: ImagePrior;
   readonly plugins?: readonly SamplingPlugin[];
   /** A preview picture every so many rows; 0, the default, makes none. Decoded beside the next rows, at most one at a time. */
@@ -38,20 +40,7 @@ export function samplingUniform(seed: number): (candidate: number, position: num
   return (candidate, position) => uniform(deriveKey(key, candidate), position);
 }
 
-function encodePrompt(request: ResolvedRequest, textTokenizer: TextTokenizer, prior: ImagePrior, warn: (message: string) => void): Int32Array {
-  const ids = textTokenizer.encode(request.prompt);
-  if (ids.length <= prior.textLength) return ids;
-  if (!request.truncate) {
-    throw new TesseraeError('prompt-invalid', `The prompt is ${ids.length} tokens long; the model reads ${prior.textLength}.`, {
-      remedy: 'Shorten it, or set truncate to drop its end.',
-      details: { tokens: ids.length },
-    });
-  }
-  warn(`the prompt's last ${ids.length - prior.textLength} tokens were dropped`);
-  return ids.slice(0, prior.textLength);
-}
-
-function initialPlan(request: ResolvedRequest, text: Int32Array, prior: ImagePrior): SequencePlan {
+function initialPlan(request: ResolvedRequest, question: Question, prior: ImagePrior): SequencePlan {
   const { guidance, temperature, topK, topP } = request;
   return {
     grid: prior.grid,
@@ -59,10 +48,10 @@ function initialPlan(request: ResolvedRequest, text: Int32Array, prior: ImagePri
     // Guidance as a mixture of two questions; a scale of 1 asks only one.
     branches:
       guidance === 1
-        ? [{ text, weight: 1 }]
+        ? [{ ...question, weight: 1 }]
         : [
-            { text, weight: guidance },
-            { text: new Int32Array(0), weight: 1 - guidance },
+            { ...question, weight: guidance },
+            { ...withoutContent(question), weight: 1 - guidance },
           ],
     sampling: { temperature, ...(topK === undefined ? {} : { topK: Math.min(topK, prior.codebookSize) }), ...(topP === undefined || topP === 1 ? {} : { topP }) },
   };
@@ -83,7 +72,7 @@ export function createGenerator(options: GeneratorOptions): Generator {
       remedy: 'Use parts that were trained together.',
     });
   }
-  const driver = createPluginDriver(plugins, { imageTokenizer, textTokenizer, prior });
+  const driver = createPluginDriver(plugins, { imageTokenizer, ...(textTokenizer === undefined ? {} : { textTokenizer }), prior });
 
   /** One batch of candidates: rows as they come, then pictures. */
   async function decodeBatch(
@@ -155,8 +144,8 @@ export function createGenerator(options: GeneratorOptions): Generator {
     const core: GenerateNext = async (inner, change) => {
       const began = performance.now();
       const checked = resolveRequest(inner, () => inner.seed);
-      const text = encodePrompt(checked, textTokenizer, prior, (message) => warn(state, message));
-      const planned = await driver.plan(initialPlan(checked, text, prior), checked, state);
+      const question = questionOf(checked, { prior, ...(textTokenizer === undefined ? {} : { textTokenizer }), warn: (message) => warn(state, message) });
+      const planned = await driver.plan(initialPlan(checked, question, prior), checked, state);
       const plan = checkPlan(change === undefined ? planned : change(planned), prior.grid, checked.candidates, prior.codebookSize);
       const images: GeneratedImage[] = [];
       const timings = { decode: 0, pixels: 0 };

@@ -9,7 +9,8 @@ type MaybePromise<T> = T | Promise<T>;
 /** What a plugin finds around it. */
 export interface PluginHost {
   readonly imageTokenizer: ImageTokenizer;
-  readonly textTokenizer: TextTokenizer;
+  /** None where the model's prior reads no text. */
+  readonly textTokenizer?: TextTokenizer;
   readonly prior: ImagePrior;
 }
 

@@ -1,8 +1,14 @@
 import { TesseraeError } from '../errors/index.js';
+import type { TextFeatures } from '../models/index.js';
 
 /** What to make. */
 export interface GenerateRequest {
-  readonly prompt: string;
+  /** A sentence. Beside a class or features it may be left out: the prior does not read it then, scorers of candidates do. */
+  readonly prompt?: string;
+  /** For priors of classes: the number of one, from 0. */
+  readonly classLabel?: number;
+  /** For priors of features: a sentence as another encoder has read it. */
+  readonly features?: TextFeatures;
   /** Pictures wanted. Default 1. */
   readonly candidates?: number;
   /** Any safe integer ≥ 0. The same seed gives the same pictures on every engine. Default: drawn, and told in the result. */
@@ -26,6 +32,8 @@ export interface GenerateRequest {
 
 /** A request with every default filled in. */
 export interface ResolvedRequest extends GenerateRequest {
+  /** Empty where a class or features ask instead. */
+  readonly prompt: string;
   readonly candidates: number;
   readonly seed: number;
   readonly guidance: number;
@@ -40,9 +48,12 @@ function refuse(field: string, value: unknown, remedy: string): never {
 
 /** Fills defaults and checks every value. @throws TesseraeError `invalid-argument` or `prompt-invalid` naming the field. */
 export function resolveRequest(request: GenerateRequest, drawSeed: () => number): ResolvedRequest {
-  const { prompt, candidates = 1, guidance = 1, temperature = 1, topK, topP, truncate = false, firstCandidate = 0 } = request;
+  const { prompt = '', classLabel, features, candidates = 1, guidance = 1, temperature = 1, topK, topP, truncate = false, firstCandidate = 0 } = request;
   const seed = request.seed ?? drawSeed();
-  if (typeof prompt !== 'string' || prompt.trim() === '') {
+  if (classLabel !== undefined && (!Number.isInteger(classLabel) || classLabel < 0)) refuse('classLabel', classLabel, 'Use the number of a class, from 0.');
+  if (classLabel !== undefined && features !== undefined) refuse('classLabel', classLabel, 'Ask by a class or by features, not by both.');
+  const isAsked = classLabel !== undefined || features !== undefined;
+  if (typeof prompt !== 'string' || (prompt.trim() === '' && !isAsked)) {
     throw new TesseraeError('prompt-invalid', 'The prompt is empty.', { remedy: 'Say in a few words what the picture should show.' });
   }
   if (!Number.isInteger(candidates) || candidates < 1) refuse('candidates', candidates, 'Ask for a whole number of at least 1.');
@@ -52,5 +63,5 @@ export function resolveRequest(request: GenerateRequest, drawSeed: () => number)
   if (topK !== undefined && (!Number.isInteger(topK) || topK < 1)) refuse('topK', topK, 'Use a whole number of at least 1, or leave it out.');
   if (topP !== undefined && !(topP > 0 && topP <= 1)) refuse('topP', topP, 'Use a number above 0 and up to 1, or leave it out.');
   if (!Number.isInteger(firstCandidate) || firstCandidate < 0) refuse('firstCandidate', firstCandidate, 'Use a whole number from 0.');
-  return { ...request, candidates, seed, guidance, temperature, truncate, firstCandidate };
+  return { ...request, prompt, candidates, seed, guidance, temperature, truncate, firstCandidate };
 }

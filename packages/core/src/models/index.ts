@@ -1,5 +1,6 @@
 export type {
   CallOptions,
+  Conditioning,
   DecodedRow,
   DecodeOptions,
   DecodeRequest,

@@ -56,6 +56,12 @@ export interface TextFeatures {
   readonly mask?: Uint8Array;
 }
 
+/** Which questions a prior knows: texts; one of so many classes; `length` features of `width` numbers. */
+export type Conditioning =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'class'; readonly classes: number }
+  | { readonly kind: 'features'; readonly length: number; readonly width: number };
+
 /** What a prior is told about the picture. */
 export interface Question {
   /** Text ids without padding, possibly none (the empty text); for priors of classes one number, or none for no class. */
@@ -124,6 +130,8 @@ export interface ImagePrior {
   readonly specificationVersion: 'v1';
   readonly grid: Grid;
   readonly codebookSize: number;
+  /** Default: texts. */
+  readonly conditioning?: Conditioning;
   /** Most text ids a prompt may have. */
   readonly textLength: number;
   /** Candidates decoded together at most. */

@@ -1,4 +1,4 @@
-import { add, type DecodeRequest, deriveKey, equal, type GraphLogits, type ImagePrior, keyFromSeed, multiply, reshape, uniform, where } from '@tesserae/core';
+import { add, type DecodeRequest, deriveKey, equal, type GraphLogits, type ImagePrior, keyFromSeed, multiply, type Question, reshape, uniform, where } from '@tesserae/core';
 import { createReferenceBackend } from '@tesserae/core/reference';
 import { afterAll, describe, expect, it } from 'vitest';
 import { forward, lively, logSoftmaxOf, sourceOf, tinyConfiguration } from './__fixtures__/tiny-prior.js';
@@ -255,6 +255,38 @@ describe('logProbability', () => {
       for (const [index, value] of found.entries()) expect(value).toBeCloseTo(truth[index] ?? Number.NaN, 3);
     }
     expect(await priorOf(configuration).logProbability([], [])).toHaveLength(0);
+  });
+});
+
+describe('logProbability of other questions', () => {
+  it('is that of the uncached forward pass, and sums to one over all pictures', async () => {
+    // Two tokens of three codes: every picture there is.
+    const tiny = { ...tinyConfiguration, grid: { rows: 1, columns: 2 }, codebookSize: 3 };
+    const every = Array.from({ length: 9 }, (_, index) => Int32Array.of(Math.floor(index / 3), index % 3));
+    const values = Float32Array.of(1, -1, 2, 0, 1, 3);
+    const cases: readonly (readonly [PriorConfiguration, Question | Int32Array])[] = [
+      [tiny, Int32Array.of(2, 5)],
+      [{ ...tiny, textLength: 1, condition: { kind: 'class' } }, { text: Int32Array.of(4) }],
+      [
+        { ...tiny, textVocabularySize: 0, condition: { kind: 'features', width: 2 } },
+        { text: new Int32Array(), features: { values, mask: Uint8Array.of(0, 1, 1) } },
+      ],
+    ];
+    for (const [configuration, question] of cases) {
+      const found = await priorOf(configuration).logProbability(
+        every.map(() => question),
+        every,
+      );
+      expect(found.reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 5);
+      expect(Math.max(...found) - Math.min(...found)).toBeGreaterThan(0.5);
+    }
+  });
+
+  it('refuses what the prior cannot be asked, and codes that there are not', async () => {
+    const codes = [new Int32Array(positions)];
+    await expect(priorOf(tinyConfiguration).logProbability([{ text: Int32Array.of(1), features: {} }], codes)).rejects.toMatchObject({ code: 'prompt-invalid' });
+    await expect(priorOf(tinyConfiguration).logProbability([Int32Array.of(1), Int32Array.of(2)], codes)).rejects.toMatchObject({ code: 'invalid-argument' });
+    await expect(priorOf(tinyConfiguration).logProbability([Int32Array.of(1)], [Int32Array.of(0, 11)])).rejects.toMatchObject({ code: 'invalid-argument' });
   });
 });
 

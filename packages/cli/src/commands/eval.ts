@@ -1,15 +1,28 @@
-import { join } from 'node:path';
-import type { Backend } from '@tesserae/core';
+import { extname, join } from 'node:path';
+import type { Backend, TextTokenizer } from '@tesserae/core';
 import { openModelFolder } from '@tesserae/core/node';
 import type { Rate, VerdictRates } from '@tesserae/datasets';
+import { openFolder } from '@tesserae/datasets/node';
 import { openBackend } from '../backends.js';
-import { type Command, engineOptions, flag, modelFolder, modelOption, numberOption, type OptionValues, textOption, UsageError } from '../command.js';
-import { type EvaluatedSet, type EvaluateScenesOptions, type EvaluationSet, evaluateGenerator, evaluateImageTokenizer, evaluationSets } from '../evaluation/evaluate-scenes.js';
-import { loadImageTokenizer, loadModel } from '../model.js';
-import { contactSheet, writePng } from '../pictures.js';
+import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
+import { bitsPerImageToken } from '../evaluation/bits-per-token.js';
+import {
+  type EvaluatedSet,
+  type EvaluateScenesOptions,
+  type EvaluationSet,
+  evaluateGenerator,
+  evaluateImageTokenizer,
+  evaluationSets,
+  sceneExamples,
+} from '../evaluation/evaluate-scenes.js';
+import { type LoadedModel, loadImageTokenizer, loadModel } from '../model.js';
+import { contactSheet, type PictureSize, writePng } from '../pictures.js';
 import { priorOptions, priorSettingsFrom } from '../prior-options.js';
 import { rerankBest, rerankingOptions, scorerFolder } from '../reranking.js';
 import { type SamplingSettings, samplingFrom, samplingOptions } from '../sampling.js';
+import { codedBy, encodePictures, loadBatch } from '../training/coded-pictures.js';
+import { onlyCaptioned } from '../training/stages/stage.js';
+import type { CodedPicture } from '../training/train-prior.js';
 
 /** Pictures a line of a contact sheet. */
 const sheetColumns = 20;
@@ -35,6 +48,38 @@ interface Evaluation {
   run(set: EvaluationSet, options: EvaluateScenesOptions): Promise<EvaluatedSet>;
 }
 
+/** A model's own size of pictures. */
+function pictureSize({ imageTokenizer: { grid, downsampling } }: LoadedModel): PictureSize {
+  return { width: grid.columns * downsampling, height: grid.rows * downsampling };
+}
+
+/** The text tokenizer without which no caption can be scored. */
+function readerOf({ textTokenizer }: LoadedModel): TextTokenizer {
+  if (textTokenizer === undefined) throw new UsageError('This model has no text tokenizer: pictures cannot be scored by their captions.');
+  return textTokenizer;
+}
+
+/** The pictures of a folder in codes, or those of a file of codes; such as have a caption. */
+async function codedPictures(source: string, folder: string, model: LoadedModel, { output, signal }: Pick<CommandContext, 'output' | 'signal'>): Promise<readonly CodedPicture[]> {
+  if (extname(source) === '.safetensors') return onlyCaptioned((await codedBy(await openModelFolder(folder), source)).pictures, source);
+  const size = pictureSize(model);
+  const { loaded, skipped } = await loadBatch(await openFolder(source, { signal }), size, signal);
+  for (const { file, reason } of skipped.slice(0, 5)) output.note(`skipped ${file}: ${reason}`);
+  return encodePictures(model.imageTokenizer, onlyCaptioned(loaded, source), size, { output, signal });
+}
+
+/** `eval --data`: how well the prior knows pictures that it is shown. */
+async function evaluateData(source: string, folder: string, model: LoadedModel, context: CommandContext) {
+  const { output, signal } = context;
+  const textTokenizer = readerOf(model);
+  const pictures = await codedPictures(source, folder, model, context);
+  const bar = output.progress('scoring', pictures.length, 'pictures');
+  const bits = await bitsPerImageToken(pictures, { prior: model.prior, textTokenizer, signal, onProgress: (done) => bar.update(done) }).finally(() => bar.end());
+  const { rows, columns: across } = model.prior.grid;
+  output.print(`${bits.toFixed(3)} bits per image token over ${pictures.length} captioned pictures of ${rows}×${across} tokens`);
+  return { data: source, pictures: pictures.length, bitsPerImageToken: bits };
+}
+
 type Keep = <T extends { dispose(): void }>(part: T) => T;
 
 async function tokenizerEvaluation(keep: Keep, folder: string, backend: Backend): Promise<Evaluation> {
@@ -42,21 +87,35 @@ async function tokenizerEvaluation(keep: Keep, folder: string, backend: Backend)
   return { run: (set, options) => evaluateImageTokenizer(set, tokenizer, options) };
 }
 
-async function generatorEvaluation(keep: Keep, folder: string, backend: Backend, options: OptionValues, oversample: number | undefined): Promise<Evaluation> {
+async function generatorEvaluation(keep: Keep, folder: string, backend: Backend, { options, output }: CommandContext, oversample: number | undefined): Promise<Evaluation> {
   const model = keep(await loadModel(folder, { backend, scorerFolder: scorerFolder(options), ...priorSettingsFrom(options) }));
+  const textTokenizer = readerOf(model);
   const sampling = samplingFrom(options, model.generation);
   const plugins = oversample === undefined ? [] : [rerankBest(model, oversample, options)];
   const generator = keep(model.generator(plugins));
-  return { sampling, run: (set, common) => evaluateGenerator(set, generator, sampling, common) };
+  return {
+    sampling,
+    async run(set, common) {
+      const evaluated = await evaluateGenerator(set, generator, sampling, common);
+      const size = pictureSize(model);
+      const scenes = await encodePictures(model.imageTokenizer, sceneExamples(set, common, size.width), size, { output, signal: common.signal });
+      return { ...evaluated, bitsPerImageToken: await bitsPerImageToken(scenes, { prior: model.prior, textTokenizer, signal: common.signal }) };
+    },
+  };
 }
 
 export const evalCommand: Command = {
   name: 'eval',
-  summary: 'Generates pictures of scenes that the training did not see and judges them by plain image analysis.',
-  usage: 'eval --model ./my-model [--count 200] [--rerank 16] [options]',
+  summary: 'Generates pictures of scenes that the training did not see and judges them by plain image analysis; or scores your own.',
+  usage: 'eval --model ./my-model [--count 200] [--rerank 16] [options], or eval --model ./my-model --data ./pictures',
   options: {
     ...modelOption,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'write contact sheets of the pictures here' },
+    data: {
+      type: 'string',
+      value: 'PATH',
+      help: 'instead: bits per image token that the prior needs for a folder of captioned pictures, or for codes made of them (tesserae tokenize)',
+    },
     count: { type: 'string', short: 'n', value: 'N', help: 'prompts a set (default 200)' },
     seed: { type: 'string', value: 'N', help: 'of prompts and sampling (default 0)' },
     set: { type: 'string', value: 'NAME', help: `only one of: ${evaluationSets.map(({ name }) => name).join('; ')}` },
@@ -77,6 +136,9 @@ export const evalCommand: Command = {
     const sets = evaluationSets.filter(({ name }) => wanted === undefined || name === wanted);
     if (sets.length === 0) throw new UsageError(`--set ${wanted}: use ${evaluationSets.map(({ name }) => `"${name}"`).join(', ')}.`);
     const tokenizerOnly = flag(options, 'tokenizer-only');
+    const data = textOption(options, 'data');
+    const forScenes = ['count', 'set', 'rerank', 'out', 'tokenizer-only'].find((name) => options[name] !== undefined);
+    if (data !== undefined && forScenes !== undefined) throw new UsageError(`--${forScenes} is for scenes; --data only scores.`);
     const backend = await openBackend(context);
     const folder = modelFolder(context);
     const parts: { dispose(): void }[] = [];
@@ -85,7 +147,8 @@ export const evalCommand: Command = {
       return part;
     };
     try {
-      const evaluate = tokenizerOnly ? await tokenizerEvaluation(keep, folder, backend) : await generatorEvaluation(keep, folder, backend, options, oversample);
+      if (data !== undefined) return await evaluateData(data, folder, keep(await loadModel(folder, { backend })), context);
+      const evaluate = tokenizerOnly ? await tokenizerEvaluation(keep, folder, backend) : await generatorEvaluation(keep, folder, backend, context, oversample);
       const results: EvaluatedSet[] = [];
       for (const set of sets) {
         const bar = output.progress(set.name, count, 'pictures');
@@ -97,8 +160,11 @@ export const evalCommand: Command = {
         }
       }
       const what = tokenizerOnly ? 'reconstructed' : oversample === undefined ? 'one sample' : `best of ${oversample}`;
-      output.print(`${`${count} prompts a set, ${what}`.padEnd(34)}${columns.map((column) => column.replace('allRight', 'all right').padStart(11)).join('')}`);
-      for (const { set, rates } of results) output.print(`${set.name.padEnd(34)}${columns.map((column) => percent(rates[column]).padStart(11)).join('')}`);
+      output.print(
+        `${`${count} prompts a set, ${what}`.padEnd(34)}${columns.map((column) => column.replace('allRight', 'all right').padStart(11)).join('')}${tokenizerOnly ? '' : 'bits/token'.padStart(12)}`,
+      );
+      for (const { set, rates, bitsPerImageToken: bits } of results)
+        output.print(`${set.name.padEnd(34)}${columns.map((column) => percent(rates[column]).padStart(11)).join('')}${bits === undefined ? '' : bits.toFixed(3).padStart(12)}`);
       const sheetFolder = textOption(options, 'out');
       const sheets: string[] = [];
       if (sheetFolder !== undefined) for (const result of results) sheets.push(await writeSheet(sheetFolder, what.replace(/ /g, '-'), result));
@@ -109,9 +175,10 @@ export const evalCommand: Command = {
         what,
         ...(evaluate.sampling === undefined ? {} : { sampling: evaluate.sampling }),
         backend: { name: backend.name, device: backend.device },
-        sets: results.map(({ set, rates, judged }) => ({
+        sets: results.map(({ set, rates, judged, bitsPerImageToken: bits }) => ({
           name: set.name,
           rates,
+          ...(bits === undefined ? {} : { bitsPerImageToken: bits }),
           wrong: judged
             .filter(({ verdict }) => !verdict.allRight)
             .map(({ prompt, verdict }) => ({

@@ -25,6 +25,8 @@ export interface EvaluatedSet {
   readonly set: EvaluationSet;
   readonly judged: readonly JudgedPrompt[];
   readonly rates: VerdictRates;
+  /** Of the scenes themselves, where a prior was evaluated (`bitsPerImageToken`). */
+  readonly bitsPerImageToken?: number;
 }
 
 export interface EvaluateScenesOptions {
@@ -49,6 +51,18 @@ async function judgeSet(set: EvaluationSet, options: EvaluateScenesOptions, draw
     options.onProgress?.(judged.length);
   }
   return { set, judged, rates: summariseVerdicts(judged.map(({ verdict }) => verdict)).all };
+}
+
+/** The scenes that a set's prompts describe, as pictures `size` pixels wide, with those prompts. */
+export function sceneExamples(
+  set: EvaluationSet,
+  { count, seed }: Pick<EvaluateScenesOptions, 'count' | 'seed'>,
+  size: number,
+): { readonly captions: readonly string[]; readonly pixels: Uint8Array }[] {
+  return Array.from({ length: count }, (_, index) => {
+    const { scene, caption } = sampleExample(seed, set.split, index, { kind: set.kind });
+    return { captions: [caption], pixels: drawScene(scene, size).data };
+  });
 }
 
 /** Generates one picture a prompt and judges it by plain image analysis. Prompt i is sampled with seed `seed + i`. */

@@ -38,7 +38,7 @@ const batchSize = 32;
 export async function encodePictures(
   tokenizer: ImageTokenizer,
   pictures: readonly { readonly captions: readonly string[]; readonly pixels: Uint8Array }[],
-  size: number,
+  size: PictureSize,
   { output, signal }: { readonly output: Output; readonly signal: AbortSignal },
 ): Promise<CodedPicture[]> {
   const coded: CodedPicture[] = [];
@@ -48,7 +48,7 @@ export async function encodePictures(
       signal.throwIfAborted();
       const batch = pictures.slice(start, start + batchSize);
       const codes = await tokenizer.encode(
-        batch.map(({ pixels }): Picture => ({ width: size, height: size, data: pixels })),
+        batch.map(({ pixels }): Picture => ({ ...size, data: pixels })),
         { signal },
       );
       batch.forEach(({ captions }, index) => {

@@ -1,10 +1,18 @@
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { HostArray } from '@tesserae/core';
+import { openModelFolder } from '@tesserae/core/node';
+import { parsePriorConfiguration } from '@tesserae/transformer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forward, logSoftmaxOf } from '../../../transformer/src/__fixtures__/tiny-prior.js';
 import { runCommand } from '../__fixtures__/run-command.js';
 import { writeStripes } from '../__fixtures__/stripes.js';
+import { loadTextTokenizer } from '../model.js';
 import { readPicture } from '../pictures.js';
+import { readCodedPictures } from './coded-pictures.js';
 
 let folder = '';
 const pictures = (): string => join(folder, 'pictures');
@@ -14,6 +22,7 @@ beforeAll(async () => {
   const words = ['--stage', 'tokenizer', '--size', '16', '--downsampling', '4', '--codebook', '16', '--hidden', '4', '--warm-up-steps', '6', '--refinement-steps', '2'];
   const { code, stderr } = await runCommand(['train', pictures(), '--out', join(folder, 'tokenizer'), '--quiet', ...words]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(await runCommand(['tokenize', pictures(), '--model', join(folder, 'tokenizer'), '--out', join(folder, 'codes.safetensors'), '--quiet'])).toMatchObject({ code: 0 });
 }, 240_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -117,7 +126,6 @@ describe('a prior in training', () => {
 
   it('is asked for the first captions where no prompt is given, on codes too', async () => {
     const codes = join(folder, 'codes.safetensors');
-    expect(await runCommand(['tokenize', pictures(), '--model', join(folder, 'tokenizer'), '--out', codes, '--quiet'])).toMatchObject({ code: 0 });
     expect(await train('coded', ['--prior-batch', '4', '--prior-steps', '2', '--sample-every', '1'], { from: codes })).toMatchObject({ code: 0, stderr: '' });
     const { prompts: asked } = JSON.parse((await trainingFile('coded', 'samples.json')).toString('utf8')) as { readonly prompts: readonly string[] };
     expect(asked).toEqual(['red stripes, upright', 'green stripes, lying', 'blue stripes, upright', 'yellow stripes, lying']);
@@ -137,4 +145,53 @@ describe('a prior in training', () => {
     expect({ code: refused.code, named: refused.stderr.includes(problem) }, refused.stderr).toEqual({ code, named: true });
     expect(await readdir(join(folder, 'refused', 'training'))).not.toContain('prior');
   });
+});
+
+describe('bits per image token', () => {
+  const bundled = fileURLToPath(new URL('../../../../models/scenes', import.meta.url));
+  const evaluate = (words: readonly string[], model = join(folder, 'whole')) => runCommand(['eval', '--model', model, '--json', ...words]);
+
+  it('are those of logits summed by hand on the reference backend, for a folder of pictures and for their codes', async () => {
+    const model = await openModelFolder(join(folder, 'whole'));
+    const [configuration, source, tokenizer] = [
+      parsePriorConfiguration(await model.readJson('prior', 'config.json')),
+      await model.openWeights('prior'),
+      await loadTextTokenizer(model),
+    ];
+    const weights = new Map<string, HostArray>();
+    for (const name of source.types.keys()) weights.set(name, await source.read(name));
+    const coded = await readCodedPictures(join(folder, 'codes.safetensors'));
+    let bits = 0;
+    for (const { captions, codes } of coded.pictures) {
+      const { image } = forward(configuration, weights, [...tokenizer.encode(captions[0] ?? '').slice(0, configuration.textLength)], codes);
+      for (const [position, code] of codes.entries()) bits -= (logSoftmaxOf(image[position] ?? [])[code] ?? Number.NaN) / Math.LN2;
+    }
+    const expected = bits / (12 * 16);
+    expect(expected).toBeGreaterThan(0.5);
+    for (const data of [pictures(), join(folder, 'codes.safetensors')]) {
+      const { code, stdout, stderr } = await evaluate(['--data', data]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const found = JSON.parse(stdout) as { readonly pictures: number; readonly bitsPerImageToken: number };
+      expect(found.pictures).toBe(12);
+      expect(found.bitsPerImageToken).toBeCloseTo(expected, 4);
+    }
+  }, 240_000);
+
+  it.skipIf(!existsSync(bundled))(
+    'stand beside the verdicts on scenes, of which the bundled model is rather certain',
+    async () => {
+      const scenes = await evaluate(['--count', '2', '--set', 'one object'], bundled);
+      expect({ code: scenes.code, stderr: scenes.stderr }).toEqual({ code: 0, stderr: '' });
+      const { sets } = JSON.parse(scenes.stdout) as { readonly sets: readonly { readonly bitsPerImageToken: number }[] };
+      expect(sets).toHaveLength(1);
+      expect(sets[0]?.bitsPerImageToken).toBeGreaterThan(0);
+      // Of the 9 bits of its 512 codes.
+      expect(sets[0]?.bitsPerImageToken).toBeLessThan(1);
+    },
+    240_000,
+  );
+
+  it('are all that --data asks for', async () => {
+    expect(await evaluate(['--data', pictures(), '--count', '3'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--count is for scenes') });
+  }, 240_000);
 });

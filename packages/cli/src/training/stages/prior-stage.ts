@@ -141,7 +141,7 @@ async function codesOfImages(
   { choices }: PriorPlan,
   { size, output, signal }: Pick<StageContext, 'size' | 'output' | 'signal'>,
 ): Promise<{ readonly pictures: readonly CodedPicture[]; readonly grid: Grid }> {
-  const pictures = await encodePictures(imageTokenizer, captionedPictures(images), size, { output, signal });
+  const pictures = await encodePictures(imageTokenizer, captionedPictures(images), { width: size, height: size }, { output, signal });
   if (!choices.augment) return { pictures, grid: imageTokenizer.grid };
   return { grid: imageTokenizer.grid, pictures: pictures.map((picture, index) => ({ ...picture, ...withOriginal(images.originals[index]) })) };
 }

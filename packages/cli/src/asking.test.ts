@@ -86,7 +86,7 @@ describe("a converted transformer of LlamaGen, asked by the command, makes the p
     expect(await pictureOf(await generate('classes', ['--class', `${label}`, '--guidance', '3']))).toEqual(await decoded('classes', rowOf('gpt-c2i', 'greedy_cfg', row)));
   });
 
-  it.each([0, 1])('by features, picture %i: the whole and its mask, or the vectors that are looked at alone', async (row) => {
+  it.each([0, 1])('by features, picture %i: the vectors that are looked at alone, or all and their mask with guidance', async (row) => {
     const [values, mask] = [rowOf('gpt-t2i-mask', 'cond', row), rowOf('gpt-t2i-mask', 'caption_mask', row)];
     const [whole, part] = [join(folder, `${row}.safetensors`), join(folder, `${row}.npy`)];
     const arrays: (readonly [string, HostArray])[] = [
@@ -98,9 +98,7 @@ describe("a converted transformer of LlamaGen, asked by the command, makes the p
     expect(seen).toBeGreaterThan(0);
     expect(mask.slice(length - seen)).toEqual(new Array(seen).fill(1));
     await writeFile(part, npy([seen, width], values.slice((length - seen) * width)));
-    for (const file of [whole, part]) {
-      expect(await pictureOf(await generate('features', ['--features', file]))).toEqual(await decoded('features', rowOf('gpt-t2i-mask', 'greedy_nocfg', row)));
-    }
+    expect(await pictureOf(await generate('features', ['--features', part]))).toEqual(await decoded('features', rowOf('gpt-t2i-mask', 'greedy_nocfg', row)));
     expect(await pictureOf(await generate('features', ['--features', whole, '--guidance', '3']))).toEqual(await decoded('features', rowOf('gpt-t2i-mask', 'greedy_cfg', row)));
   });
 });

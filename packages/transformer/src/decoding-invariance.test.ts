@@ -23,7 +23,7 @@ import { createReferenceBackend } from '@tesserae/core/reference';
 import { mockImageTokenizer, mockTextTokenizer } from '@tesserae/core/test';
 import { afterAll, describe, expect, it } from 'vitest';
 import { engines } from '../../backend-onnx/src/__fixtures__/engines.js';
-import { lively, sourceOf } from './__fixtures__/tiny-prior.js';
+import { lively, sourceOf, tinyConfiguration } from './__fixtures__/tiny-prior.js';
 import { conditionValues, declareCondition } from './condition.js';
 import { type AttentionPattern, imageLengthOf, type PriorConfiguration, patternNames } from './configuration.js';
 import { createTransformerPrior } from './prior.js';
@@ -34,18 +34,7 @@ import { type WeightPrecision, weightPrecisions, weightsInPrecision } from './we
 // random from fixed keys; the truth is one pass of the whole model, without caches, over the finished tokens.
 
 /** Wider than high, with kernels smaller than the grid: every pattern leaves something out, and the paper's wrap around. */
-const small: PriorConfiguration = {
-  kind: 'prior',
-  width: 8,
-  layers: 2,
-  heads: 2,
-  textVocabularySize: 7,
-  textLength: 3,
-  grid: { rows: 4, columns: 5 },
-  codebookSize: 11,
-  attention: 'full',
-  convolutionKernel: 3,
-};
+const small: PriorConfiguration = { ...tinyConfiguration, grid: { rows: 4, columns: 5 }, convolutionKernel: 3 };
 const positions = imageLengthOf(small);
 const everyToken = Array.from({ length: positions }, (_, position) => position);
 

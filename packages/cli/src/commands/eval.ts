@@ -147,7 +147,7 @@ export const evalCommand: Command = {
       return part;
     };
     try {
-      if (data !== undefined) return await evaluateData(data, folder, keep(await loadModel(folder, { backend })), context);
+      if (data !== undefined) return await evaluateData(data, folder, keep(await loadModel(folder, { backend, ...priorSettingsFrom(options) })), context);
       const evaluate = tokenizerOnly ? await tokenizerEvaluation(keep, folder, backend) : await generatorEvaluation(keep, folder, backend, context, oversample);
       const results: EvaluatedSet[] = [];
       for (const set of sets) {

@@ -190,6 +190,25 @@ describe('train', () => {
     expect(resumed.state).toEqual(whole.state);
   });
 
+  it('looks at the training as often as each look wants, and loses no update to one that is aborted', async () => {
+    const seen: string[] = [];
+    const look = (name: string, every: number) => ({ every, look: async (_: unknown, done: number) => void seen.push(`${name}${done}`) });
+    await recorded({ looks: [look('a', 5), look('b', 4), look('never', 0)] });
+    expect(seen).toEqual(['b4', 'a5', 'b8', 'a10', 'a12', 'b12']);
+
+    const abort = new AbortController();
+    const saved: number[] = [];
+    const interrupted = {
+      every: 7,
+      look: async () => {
+        abort.abort(new Error('stop'));
+        abort.signal.throwIfAborted();
+      },
+    };
+    await expect(recorded({ looks: [interrupted], signal: abort.signal, saveCheckpoint: async (_, done) => void saved.push(done) })).rejects.toThrow('stop');
+    expect(saved).toEqual([5, 7]);
+  });
+
   it('saves nothing when it is aborted before the first update', async () => {
     const checkpoints: number[] = [];
     const reason = new Error('too late');

@@ -2,7 +2,7 @@ import { paperDvae } from '@tesserae/dvae';
 import { describe, expect, it } from 'vitest';
 import { describeRecipe, describeSchedule } from './describe-recipe.js';
 import { dvaeRelativeRecipe, dvaeRelatives, publishedRelativeRecipe } from './dvae-relative-recipes.js';
-import { type ImageTokenizerChoices, imageTokenizerRecipe, paperRecipe } from './recipes.js';
+import { type ImageTokenizerChoices, imageTokenizerRecipe, type PriorChoices, paperRecipe, priorRecipe } from './recipes.js';
 
 const choices: ImageTokenizerChoices = {
   size: 256,
@@ -50,6 +50,52 @@ describe("the paper's recipe", () => {
   it('keeps the published residual gain, unless there is a warm-up', () => {
     expect(paperRecipe(choices).configuration.residualGain).toBeUndefined();
     expect(paperRecipe({ ...choices, warmUpSteps: 10 }).configuration.residualGain).toBe(0.25);
+  });
+});
+
+describe('the recipe of a prior', () => {
+  const prior: PriorChoices = {
+    grid: { rows: 8, columns: 8 },
+    codebookSize: 64,
+    textVocabularySize: 300,
+    textLength: 16,
+    width: 32,
+    layers: 2,
+    heads: 2,
+    attention: 'paper',
+    steps: 4000,
+    batch: 16,
+    accumulate: 1,
+    learningRate: 4.5e-4,
+    schedule: 'cosine',
+    captionDropout: 0.1,
+    augment: false,
+    seed: 0,
+  };
+
+  it('is Appendix B: AdamW, clipping, average, and on request its halvings and its batch in parts', () => {
+    expect(priorRecipe(prior)).toMatchObject({ beta2: 0.96, weightDecay: 4.5e-2, clipNorm: 4, ema: 0.99, captionDropout: 0.1 });
+    const halved = priorRecipe({ ...prior, schedule: 'plateau', accumulate: 64, augment: true });
+    expect(halved).toMatchObject({ accumulate: 64, augment: true, learningRate: { kind: 'warmup-plateau', peak: 4.5e-4, warmup: 200, window: 200, halvings: 5 } });
+    expect(describeRecipe(halved)).toBe('4000 updates of 64 × 16; learningRate 0 → 0.00045 in 200, halved after 200 updates without improvement, 5 times at most');
+    expect(JSON.parse(JSON.stringify(halved))).toEqual(halved);
+  });
+
+  it('says nothing of what it leaves as it was, so that trainings begun before go on', () => {
+    expect(Object.keys(priorRecipe(prior))).toEqual([
+      'configuration',
+      'steps',
+      'batch',
+      'seed',
+      'learningRate',
+      'beta2',
+      'muon',
+      'weightDecay',
+      'clipNorm',
+      'ema',
+      'captionDropout',
+      'generation',
+    ]);
   });
 });
 

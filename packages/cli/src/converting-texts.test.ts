@@ -31,7 +31,7 @@ beforeAll(async () => {
   await writeFile(at('letters.json'), JSON.stringify(letters(30)));
   await writeFile(at('many.json'), JSON.stringify(letters(60)));
   expect(await convert(dalle, '--out', at('dalle'), '--text-tokenizer', at('letters.json'))).toMatchObject({ code: 0 });
-});
+}, 60_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A tokenizer of single characters: a space and what follows it in ASCII. */

@@ -3,7 +3,10 @@ import type { TextFeatures } from '../models/index.js';
 
 /** What to make. */
 export interface GenerateRequest {
-  /** A sentence. Beside a class or features it may be left out: the prior does not read it then, scorers of candidates do. */
+  /**
+   * Any text but an empty one: any script, length (see `truncate`) and control characters; half a surrogate pair reads as U+FFFD. Beside
+   * a class or features it may be left out: the prior does not read it then, scorers of candidates do.
+   */
   readonly prompt?: string;
   /** For priors of classes: the number of one, from 0. */
   readonly classLabel?: number;
@@ -15,9 +18,9 @@ export interface GenerateRequest {
   readonly seed?: number;
   /** Guidance scale (Ho and Salimans 2022): logits = empty + scale·(text − empty). Default 1, off. */
   readonly guidance?: number;
-  /** Default 1; 0 is greedy. */
+  /** Default 1; 0 is greedy: the most likely token, whatever `topK` and `topP` say. Negative is refused. */
   readonly temperature?: number;
-  /** Keep the k most likely tokens. Default: all. */
+  /** Keep the k most likely tokens, from 1; more than there are keeps all. Default: all. */
   readonly topK?: number;
   /** Keep the most likely tokens that together reach this probability, in (0, 1]. Default 1: all. */
   readonly topP?: number;

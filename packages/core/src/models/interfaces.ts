@@ -78,7 +78,7 @@ export interface GuidanceBranch extends Question {
 export interface Sampling {
   /** Default 1; 0 is greedy (the most likely token, whatever top-k and top-p say). */
   readonly temperature: number;
-  /** Keep the k largest logits (ties with the k-th stay). Undefined: all. */
+  /** Keep the k largest logits, from 1 (ties with the k-th stay); more than there are keeps all. Undefined: all. */
   readonly topK?: number;
   /** Keep the smallest set of most likely tokens whose probability reaches p, in (0, 1]. Undefined or 1: all. */
   readonly topP?: number;
@@ -136,7 +136,10 @@ export interface ImagePrior {
   readonly textLength: number;
   /** Candidates decoded together at most. */
   readonly maximumBatch: number;
-  /** Rows of tokens, first to last; known leading rows are prefilled in one pass and reported at once. */
+  /**
+   * Rows of tokens, first to last; known leading rows are prefilled in one pass and reported at once.
+   * @throws TesseraeError `numerical-failure` when no token can be drawn: scores are not finite, or every code is forbidden.
+   */
   decode(request: DecodeRequest, options?: CallOptions): AsyncIterable<DecodedRow>;
   /** log p(codes | question) in nats for each pair; a text's ids alone are a question too. Any pair, whatever made the codes. */
   logProbability(questions: readonly (Int32Array | Question)[], codes: readonly Int32Array[], options?: CallOptions): Promise<Float64Array>;

@@ -62,6 +62,16 @@ const cases: readonly Case[] = [
   unary('reshape, transpose, broadcastTo', (x) => ops.broadcastTo(ops.transpose(ops.reshape(x, [3, 1, 2]), [2, 0, 1]), [2, 3, 4])),
   { name: 'strided slice', shapes: [[5, 4]], compute: (inputs) => ops.slice(pick(inputs, 0), [1, 0], [2, 2], [2, 3]) },
   unary('pad and reverse', (x) => ops.reverse(ops.pad(x, [1, 0], [0, 2], 3), [0, 1])),
+  {
+    name: 'slices side by side, with a gap, overlapping, and of another axis',
+    shapes: [[3, 7]],
+    compute: ([x]) => {
+      if (x === undefined) throw new RangeError('no input');
+      const columns = ([start, size]: readonly [number, number], scale: number): Tensor => ops.multiply(ops.reduceSum(ops.sin(ops.sliceAxis(x, 1, start, size))), scale);
+      const rows = ops.reduceSum(ops.cos(ops.sliceAxis(x, 0, 1, 2)));
+      return [columns([0, 2], 1), columns([2, 2], 2), columns([5, 2], 3), columns([3, 2], 4), columns([4, 1], 5)].reduce(ops.add, rows);
+    },
+  },
   binary('concat', (a, b) => ops.concat([a, b, a], 1), [
     [2, 2],
     [2, 3],
@@ -239,6 +249,20 @@ describe('gradients agree with central differences', () => {
     });
     const { outputs } = evaluateGraph(graph, { inputs: { x: float32Array([2, 3], [0.5, -1.5, 2, 0, 3.25, -7]) } });
     expect(Object.values(outputs)).toEqual(flat.map(() => float32Array([2, 3], [0, 0, 0, 0, 0, 0])));
+  });
+
+  it('puts the gradient of a value that was cut up together, rather than to add parts among zeros', () => {
+    const graph = prepareGraph(
+      trace('cut', (scope) => {
+        const x = scope.input('x', [2, 6]);
+        const [a = x, b = x, c = x] = ops.split(x, 1, 3);
+        const loss = ops.reduceSum(ops.multiply(ops.multiply(a, b), ops.sin(c)));
+        for (const gradient of gradients(loss, [x])) scope.output('gradient', gradient);
+      }),
+      { composites: new Set() },
+    );
+    const count = (operation: OperationName): number => graph.nodes.filter((node) => node.operation === operation).length;
+    expect([count('concat'), count('pad'), count('add')]).toEqual([1, 0, 0]);
   });
 
   it('refuses a loss that is no scalar, saying what to do', () => {

@@ -1,12 +1,14 @@
 import { TesseraeError } from '../errors/index.js';
-import { isComposite, literal, type Node, type NodeOf, type OperationAttributes, type OperationName, type PrimitiveName, type Tensor } from '../graph/index.js';
-import { add, broadcastTo, decompose, reduceSum, reshape } from '../ops/index.js';
+import { type GraphBuilder, isComposite, literal, type Node, type NodeOf, type OperationAttributes, type OperationName, type PrimitiveName, type Tensor } from '../graph/index.js';
+import { broadcastTo, decompose, reduceSum, reshape } from '../ops/index.js';
 import { float32Array, formatShape, type Shape, sameShape } from '../tensor/index.js';
 import { compositeRules } from './composite-rules.js';
 import { elementwiseRules } from './elementwise-rules.js';
 import { loopGradient, type PullBack } from './loop-gradient.js';
+import { type Checkpoints, keepEverything, type Recomputation, recomputeBetween } from './recomputation.js';
 import type { GradientRule } from './rule.js';
 import { structureRules } from './structure-rules.js';
+import { sumOfParts } from './sum-of-parts.js';
 
 /** Every primitive but the loop, whose gradient needs all its results at once. A missing rule does not compile. */
 const rules: { readonly [O in Exclude<PrimitiveName, 'loop' | 'loopResult'>]: GradientRule<O> } = { ...elementwiseRules, ...structureRules };
@@ -45,7 +47,10 @@ function dependents(nodes: readonly Node[], last: number, sources: ReadonlySet<n
  */
 const pullBack: PullBack = (outputs, wrt) => {
   const builder = outputs[0]?.value.builder ?? wrt[0]?.builder;
-  if (builder === undefined) return wrt.map(() => undefined);
+  return builder === undefined ? wrt.map(() => undefined) : pullBackWith(builder, keepEverything(builder), outputs, wrt);
+};
+
+function pullBackWith(builder: GraphBuilder, recomputation: Recomputation, ...[outputs, wrt]: Parameters<PullBack>): ReturnType<PullBack> {
   const last = Math.max(-1, ...outputs.map(({ value }) => value.node));
   const sources = new Set(wrt.map((tensor) => tensor.node));
   const depends = dependents(builder.nodes, last, sources);
@@ -53,15 +58,16 @@ const pullBack: PullBack = (outputs, wrt) => {
   const loopGradients = new Map<number, Map<number, Tensor>>();
   const accumulate = (index: number, gradient: Tensor): void => {
     const before = gradients.get(index);
-    gradients.set(index, before === undefined ? gradient : add(before, gradient));
+    gradients.set(index, before === undefined ? gradient : sumOfParts(before, gradient));
   };
   for (const { value, gradient } of outputs) accumulate(value.node, gradient);
 
   for (let index = last; index >= 0; index -= 1) {
     const node = builder.nodes[index];
     if (node === undefined || depends[index] === 0 || sources.has(index)) continue;
-    const inputs = node.inputs.map((input) => builder.tensor(input));
     let pulled: readonly (Tensor | undefined)[];
+    recomputation.approach(index, gradients);
+    const inputs = node.inputs.map((input) => recomputation.read(input, index));
     if (node.operation === 'loop') {
       const results = loopGradients.get(index);
       if (results === undefined) continue;
@@ -77,16 +83,21 @@ const pullBack: PullBack = (outputs, wrt) => {
         loopGradients.set(source, known);
         continue;
       }
-      pulled = builder.labelled(`gradient${node.label === undefined ? '' : `.${node.label}`}`, () => ruleGradients(node, inputs, builder.tensor(index), gradient));
+      pulled = builder.labelled(`gradient${node.label === undefined ? '' : `.${node.label}`}`, () => ruleGradients(node, inputs, recomputation.read(index, index), gradient));
     }
     pulled.forEach((gradient, position) => {
-      const input = inputs[position];
-      if (gradient === undefined || input === undefined || depends[input.node] === 0) return;
-      accumulate(input.node, sumToShape(gradient, input.shape));
+      const input = node.inputs[position];
+      if (gradient === undefined || input === undefined || depends[input] === 0) return;
+      accumulate(input, sumToShape(gradient, builder.tensor(input).shape));
     });
   }
   return wrt.map((tensor) => gradients.get(tensor.node));
-};
+}
+
+export interface GradientOptions {
+  /** Values to keep between layers; what is between them is computed again instead of kept. Default: everything is kept. */
+  readonly checkpoints?: Checkpoints;
+}
 
 /**
  * Reverse-mode gradients: appends to the trace of `loss` the nodes that compute d loss / d wrt, one for each `wrt`, of
@@ -94,7 +105,7 @@ const pullBack: PullBack = (outputs, wrt) => {
  * @param loss a float32 scalar.
  * @throws TesseraeError `not-differentiable` when the loss is no float32 scalar or a `wrt` is no float32 tensor.
  */
-export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
+export function gradients(loss: Tensor, wrt: readonly Tensor[], { checkpoints = [] }: GradientOptions = {}): Tensor[] {
   if (loss.dtype !== 'float32' || loss.shape.length !== 0) {
     throw new TesseraeError('not-differentiable', `The loss is ${loss.dtype} ${formatShape(loss.shape)}, not a float32 scalar.`, {
       remedy: 'Reduce it with reduceMean or reduceSum first.',
@@ -106,5 +117,6 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   }
   const one = literal(loss.builder, float32Array([], [1]));
   const zero = literal(loss.builder, float32Array([], [0]));
-  return pullBack([{ value: loss, gradient: one }], wrt).map((gradient, index) => gradient ?? broadcastTo(zero, wrt[index]?.shape ?? []));
+  const recomputation = checkpoints.length < 2 ? keepEverything(loss.builder) : recomputeBetween(loss.builder, checkpoints);
+  return pullBackWith(loss.builder, recomputation, [{ value: loss, gradient: one }], wrt).map((gradient, index) => gradient ?? broadcastTo(zero, wrt[index]?.shape ?? []));
 }

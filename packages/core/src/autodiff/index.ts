@@ -1,1 +1,2 @@
-export { gradients } from './gradients.js';
+export { type GradientOptions, gradients } from './gradients.js';
+export type { Checkpoints } from './recomputation.js';

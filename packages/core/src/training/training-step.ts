@@ -1,4 +1,4 @@
-import { gradients } from '../autodiff/index.js';
+import { type Checkpoints, gradients } from '../autodiff/index.js';
 import { TesseraeError } from '../errors/index.js';
 import { type Graph, type Tensor, type TraceScope, trace } from '../graph/index.js';
 import { createParameterTree, initialiseParameters, type ParameterScope, type ParameterSpec, type ParameterTree } from '../modules/index.js';
@@ -47,6 +47,8 @@ export interface LossResult {
    * `scope.state(stateNames.running(name), shape)`.
    */
   readonly running?: Readonly<Record<string, RunningValue>>;
+  /** Values between layers that the backward pass keeps; what is between them it computes again. Default: everything is kept. */
+  readonly checkpoints?: Checkpoints;
 }
 
 /** A loss written with core operations: declares its inputs on `scope` and its weights on `parameters`. */
@@ -87,7 +89,8 @@ function traceBackward(scope: TraceScope, lossFunction: LossFunction): Backward 
   const step = scope.state(stateNames.step, [], 'int32');
   const result = lossFunction({ scope, parameters: tree.root, step });
   const names = [...tree.tensors.keys()];
-  const gradientOf = new Map(gradients(result.loss, [...tree.tensors.values()]).map((gradient, index) => [names[index] ?? '', gradient] as const));
+  const computed = gradients(result.loss, [...tree.tensors.values()], { checkpoints: result.checkpoints ?? [] });
+  const gradientOf = new Map(computed.map((gradient, index) => [names[index] ?? '', gradient] as const));
   return { ...result, tree, step, gradientOf, gradientNames: new Map(Array.from(gradientOf, ([parameter, { node }]) => [node, `gradient of ${parameter}`])) };
 }
 

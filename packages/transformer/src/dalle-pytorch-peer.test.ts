@@ -41,7 +41,7 @@ function tokenRows(recorded: RecordedDalle, name: string): number[][] {
 
 /** Declares the logits after the first `count` image codes as `NAME text` and `NAME image`. */
 function outputPrefix(scope: TraceScope, root: ParameterScope, { configuration }: RecordedDalle, name: string, codes: Tensor, count: number): void {
-  const stream = jointStream(root, configuration, declareCondition(scope, configuration, 2), count === 0 ? undefined : sliceAxis(codes, 1, 0, count));
+  const stream = jointStream(root, configuration, declareCondition(scope, configuration, 2), count === 0 ? undefined : sliceAxis(codes, 1, 0, count), {}, 'windowed');
   const prefix = prefixLengthOf(configuration);
   scope.output(`${name} text`, outputLogits(root, configuration, 'text', sliceAxis(stream, 1, 0, prefix - 1)));
   scope.output(`${name} image`, outputLogits(root, configuration, 'image', sliceAxis(stream, 1, prefix - 1, count + 1)));
@@ -92,7 +92,8 @@ describe.each(caseNames)('DALLE-pytorch, %s', (name) => {
       const inputs = { text: padded(recorded, textsOf(recorded)), codes: codesOf(recorded, 'image_codes') };
       const prefixLength = (recorded.read('logits_prefix').shape[1] ?? 0) - prefixLengthOf(configuration);
       const results = await lossGradients(engine, weights, inputs, (scope, root) => {
-        const { loss } = priorTrainingLoss(configuration, { batch: 2 })({ scope, parameters: root, step: scope.iota([]) });
+        // By windows where the patterns have them; by masks below.
+        const { loss } = priorTrainingLoss(configuration, { batch: 2, attention: 'windowed' })({ scope, parameters: root, step: scope.iota([]) });
         const codes = scope.input('codes', [2, positions], 'int32');
         outputPrefix(scope, root, recorded, 'all', codes, positions - 1);
         outputPrefix(scope, root, recorded, 'prefix', codes, prefixLength);
@@ -115,7 +116,7 @@ describe.each(caseNames)('DALLE-pytorch, %s', (name) => {
       const { configuration, weights, tolerance } = recorded;
       const inputs = { text: padded(recorded, textsOf(recorded)), codes: codesOf(recorded, 'vae_codes') };
       const { loss } = await computeWith(engine, weights, inputs, (scope, root) => {
-        scope.output('loss', priorTrainingLoss(configuration, { batch: 2 })({ scope, parameters: root, step: scope.iota([]) }).loss);
+        scope.output('loss', priorTrainingLoss(configuration, { batch: 2, attention: 'masked' })({ scope, parameters: root, step: scope.iota([]) }).loss);
       });
       expect(largestDifference(loss?.data, recorded.read('loss_raw_image').data)).toBeLessThanOrEqual(tolerance.loss);
     });

@@ -5,12 +5,13 @@ export { type AttentionPattern, choicesOf, imageLengthOf, layerPatterns, type Po
 export { decodeBytes } from './decode-budget.js';
 export { decodeSpanGraph, decodeStateNames, prefillGraph } from './decode-graph.js';
 export type { ConditionTensors } from './embeddings.js';
+export type { AttentionPath } from './joint-attention.js';
 export type { DecodeBatch } from './layer-cache.js';
 export { padText } from './pad-text.js';
 export { createTransformerPrior, type TransformerPriorOptions } from './prior.js';
 export { type SamplingPlan, sampleGraph, samplingPlan } from './sampling.js';
 export * from './tokenizer/index.js';
 export { batchExamples, type CaptionIds, makePriorBatch, type PriorBatch, type PriorBatchOptions, type PriorExample } from './training-batch.js';
-export { imageLossWeight, priorTrainingLoss, textLossWeight } from './training-loss.js';
+export { imageLossWeight, type PriorLossOptions, priorTrainingLoss, textLossWeight } from './training-loss.js';
 export { type PriorLogits, priorLogits, priorParameters } from './transformer.js';
 export { type WeightPrecision, weightPrecisions } from './weight-precision.js';

@@ -1,11 +1,23 @@
-import { add, crossEntropy, type LossFunction, type LossResult, multiply, reduceMean, sliceAxis } from '@tesserae/core';
+import { add, crossEntropy, type LossFunction, type LossResult, multiply, reduceMean, sliceAxis, type Tensor } from '@tesserae/core';
 import { declareCondition } from './condition.js';
 import { imageLengthOf, type PriorConfiguration } from './configuration.js';
+import type { AttentionPath } from './joint-attention.js';
 import { priorLogits } from './transformer.js';
 
 /** Weights of the two kinds of token in the loss (DALL-E paper, §2.2: "we multiply … by 1/8 … 7/8"). */
 export const textLossWeight = 1 / 8;
 export const imageLossWeight = 7 / 8;
+
+export interface PriorLossOptions {
+  readonly batch: number;
+  /** Default: `quicker`. The numbers are the same. */
+  readonly attention?: AttentionPath;
+  /**
+   * `layers`: the backward pass keeps what goes from layer to layer and computes the rest of each layer again when it gets there: about a third
+   * more work, memory for the inner values of one layer only. The numbers are the same. Default `none`.
+   */
+  readonly recompute?: 'none' | 'layers';
+}
 
 /**
  * The prior's training loss for `createTrainingStep`: 1/8 text + 7/8 image cross-entropy in nats, each the mean over
@@ -13,18 +25,22 @@ export const imageLossWeight = 7 / 8;
  * [batch, textLength] with paddings replaced (`padText`) or what the condition has instead (`declareCondition`),
  * `codes` int32 [batch, positions]. Metrics: `textLoss`, `imageLoss`.
  */
-export function priorTrainingLoss(configuration: PriorConfiguration, options: { readonly batch: number }): LossFunction {
+export function priorTrainingLoss(configuration: PriorConfiguration, { batch, attention, recompute = 'none' }: PriorLossOptions): LossFunction {
   return ({ scope, parameters }): LossResult => {
-    const given = declareCondition(scope, configuration, options.batch);
-    const codes = scope.input('codes', [options.batch, imageLengthOf(configuration)], 'int32');
-    const logits = priorLogits(parameters, configuration, given, codes);
+    const given = declareCondition(scope, configuration, batch);
+    const codes = scope.input('codes', [batch, imageLengthOf(configuration)], 'int32');
+    const residuals: (readonly Tensor[])[] = [];
+    const logits = priorLogits(parameters, configuration, given, codes, {
+      ...(attention === undefined ? {} : { attention }),
+      ...(recompute === 'layers' ? { observer: { keepResidual: (residual) => residuals.push(residual) } } : {}),
+    });
     const predicted = logits.text?.shape[1] ?? 0;
     const textLoss =
       logits.text === undefined || given.text === undefined
         ? undefined
         : reduceMean(crossEntropy(logits.text, sliceAxis(given.text, 1, configuration.textLength - predicted, predicted)));
     const imageLoss = reduceMean(crossEntropy(logits.image, codes));
-    if (textLoss === undefined) return { loss: imageLoss, metrics: { imageLoss } };
-    return { loss: add(multiply(textLoss, textLossWeight), multiply(imageLoss, imageLossWeight)), metrics: { textLoss, imageLoss } };
+    if (textLoss === undefined) return { loss: imageLoss, metrics: { imageLoss }, checkpoints: residuals };
+    return { loss: add(multiply(textLoss, textLossWeight), multiply(imageLoss, imageLossWeight)), metrics: { textLoss, imageLoss }, checkpoints: residuals };
   };
 }

@@ -1,16 +1,11 @@
 import {
   add,
   type attention,
-  boolArray,
-  broadcastTo,
   concat,
   createParameterTree,
   equal,
   linear,
-  literal,
-  logicalAnd,
   logicalNot,
-  logicalOr,
   matMul,
   type ParameterScope,
   type ParameterSpec,
@@ -19,15 +14,15 @@ import {
   type Tensor,
   trace,
 } from '@tesserae/core';
-import { jointMask } from './attention-patterns.js';
 import { normalise } from './blocks/norms.js';
 import { attentionOf, calmEmbeddings, divideByLargest } from './blocks/stable.js';
 import { encoderKeysAndValues, type KeysAndValues, runStack, type Stream, weightDeviation } from './blocks/stack.js';
 import { shiftTokens } from './blocks/token-shift.js';
 import { declareCondition } from './condition.js';
 import { conditionOf } from './condition-choices.js';
-import { choicesOf, imageLengthOf, imageVocabularyOf, layerPatterns, type PriorConfiguration, predictedTextOf, prefixLengthOf, textTokensOf } from './configuration.js';
+import { choicesOf, imageLengthOf, imageVocabularyOf, type PriorConfiguration, predictedTextOf, prefixLengthOf, textTokensOf } from './configuration.js';
 import { type ConditionTensors, embedEncoderText, embedLeadingImage, embedPrefix, imageTable, textTable } from './embeddings.js';
+import { type AttentionPath, jointAttention } from './joint-attention.js';
 import { encoderShape, rotaryTable, rotateHeads, stackShape } from './stack-shapes.js';
 
 /**
@@ -76,6 +71,8 @@ export interface StreamObserver {
   /** What each layer's cross-attention reads. */
   keepEncoded?(read: KeysAndValues, layer: number): void;
   keepEncoderMask?(mask: Tensor): void;
+  /** The residual stream before the first layer and after every layer. */
+  keepResidual?(residual: readonly Tensor[]): void;
 }
 
 type Attention = typeof attention;
@@ -92,19 +89,6 @@ function crossAttend(parameters: ParameterScope, configuration: PriorConfigurati
   };
 }
 
-/** A pattern's mask without the features that are masked; a token always sees itself. */
-function hideFeatures(mask: Tensor, features: NonNullable<ConditionTensors['features']>): Tensor {
-  const [length = 0] = mask.shape;
-  const [batch = 0, count = 0] = features.mask.shape;
-  const everything = (shape: readonly number[]): Tensor => broadcastTo(literal(mask.builder, boolArray([], [true])), shape);
-  const seen = concat([reshape(features.mask, [batch, 1, 1, count]), everything([batch, 1, 1, length - count])], 3);
-  const itself = boolArray(
-    [length, length],
-    Uint8Array.from({ length: length * length }, (_, place) => (place % (length + 1) === 0 ? 1 : 0)),
-  );
-  return logicalOr(logicalAnd(mask, seen), literal(mask.builder, itself));
-}
-
 /** Runs the blocks over what stands before the picture and the first image tokens at once: [batch, length, width]. */
 export function jointStream(
   parameters: ParameterScope,
@@ -112,6 +96,7 @@ export function jointStream(
   given: ConditionTensors,
   codes: Tensor | undefined,
   observer: StreamObserver = {},
+  path?: AttentionPath,
 ): Tensor {
   const count = codes?.shape[1] ?? 0;
   const prefix = embedPrefix(parameters, configuration, given);
@@ -120,13 +105,7 @@ export function jointStream(
   const shape = stackShape(configuration);
   const { stable, tokenShift } = shape.choices;
   const attend = attentionOf(stable);
-  const patterns = layerPatterns(configuration);
-  const masks = new Map(
-    [...new Set(patterns)].map((pattern) => {
-      const mask = parameters.trace.literal(jointMask(configuration, pattern, count));
-      return [pattern, given.features === undefined ? mask : hideFeatures(mask, given.features)] as const;
-    }),
-  );
+  const attendJointly = jointAttention(parameters.trace, configuration, given.features, count, path);
   const turns = rotaryTable(configuration);
   const rowsOf = (table: Parameters<typeof parameters.trace.literal>[0]): Tensor => sliceAxis(parameters.trace.literal(table), 0, 0, length);
   const rotary = turns === undefined ? undefined : { cosines: rowsOf(turns.cosines), sines: rowsOf(turns.sines) };
@@ -134,9 +113,9 @@ export function jointStream(
   return runStack(parameters, shape, stable ? calmEmbeddings(embedded) : embedded, {
     attend(queries, own, layer) {
       observer.keep?.(own, layer);
-      const mask = masks.get(patterns[layer] ?? 'full');
-      return attend(queries, own.keys, own.values, mask === undefined ? {} : { mask });
+      return attendJointly(queries, own, layer);
     },
+    passLayer: (residual) => observer.keepResidual?.(residual),
     ...(rotary === undefined ? {} : { rotate: (heads: Tensor) => rotateHeads(configuration, heads, rotary.cosines, rotary.sines) }),
     ...(tokenShift
       ? {
@@ -158,14 +137,19 @@ export interface PriorLogits {
   readonly image: Tensor;
 }
 
+export interface LogitsOptions {
+  readonly attention?: AttentionPath;
+  readonly observer?: StreamObserver;
+}
+
 /**
  * The whole model: what it is told, and codes int32 [batch, positions]. Each input position predicts the next token; the
  * last code predicts nothing and is not read.
  */
-export function priorLogits(parameters: ParameterScope, configuration: PriorConfiguration, given: ConditionTensors, codes: Tensor): PriorLogits {
+export function priorLogits(parameters: ParameterScope, configuration: PriorConfiguration, given: ConditionTensors, codes: Tensor, options: LogitsOptions = {}): PriorLogits {
   const positions = imageLengthOf(configuration);
   const predictedText = predictedTextOf(configuration);
-  const stream = jointStream(parameters, configuration, given, sliceAxis(codes, 1, 0, positions - 1));
+  const stream = jointStream(parameters, configuration, given, sliceAxis(codes, 1, 0, positions - 1), options.observer, options.attention);
   return {
     ...(predictedText === 0 ? {} : { text: outputLogits(parameters, configuration, 'text', sliceAxis(stream, 1, 0, predictedText)) }),
     image: outputLogits(parameters, configuration, 'image', sliceAxis(stream, 1, prefixLengthOf(configuration) - 1, positions)),

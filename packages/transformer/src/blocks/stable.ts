@@ -1,14 +1,14 @@
 import { add, attention, divide, maskedScore, matMul, multiply, reduceMax, softmax, stopGradient, subtract, type Tensor, where } from '@tesserae/core';
 
 /** How far scores are reduced before their largest is taken from them (CogView, Ding et al. 2021, §2.4; the number is DALLE-pytorch's). */
-const reduction = 1024;
+export const scoreReduction = 1024;
 
 const last = { axes: [-1], keepDimensions: true } as const;
 
 /** softmax by way of scores that half precision can hold; in single precision the same numbers, as the reduction is a power of 2. */
 export function stableSoftmax(scores: Tensor): Tensor {
-  const reduced = divide(scores, reduction);
-  return softmax(multiply(subtract(reduced, stopGradient(reduceMax(reduced, last))), reduction));
+  const reduced = divide(scores, scoreReduction);
+  return softmax(multiply(subtract(reduced, stopGradient(reduceMax(reduced, last))), scoreReduction));
 }
 
 /** `attention` of core, or the same with `stableSoftmax`. */

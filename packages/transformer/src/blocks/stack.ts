@@ -29,6 +29,8 @@ export interface Stream {
   rotate?(heads: Tensor): Tensor;
   /** Token shift of a part's normalised input [batch·length, width]; `place` tells the parts of all layers apart. Default: not. */
   shift?(normal: Tensor, place: string): Tensor;
+  /** Told the residual stream, or both streams of a reversible network, before the first layer and after every layer. */
+  passLayer?(residual: readonly Tensor[]): void;
   /** Meets an encoder's tokens: queries as in `attend`. Without it the blocks have no cross-attention. */
   attendEncoder?(queries: Tensor, layer: number): Tensor;
 }
@@ -113,11 +115,14 @@ export function runStack(parameters: ParameterScope, shape: StackShape, input: T
   let x = reshape(input, [batch * length, width]);
   // The second of a reversible network's two streams, which both begin as the input and end in their mean.
   let second = x;
+  const passLayer = (): void => stream.passLayer?.(choices.reversible ? [x, second] : [x]);
+  passLayer();
   for (let layer = 0; layer < layers; layer += 1) {
     const attendEncoder = stream.attendEncoder?.bind(stream);
     if (choices.reversible) {
       x = add(x, attentionPart(second, layer));
       second = add(second, feedForwardPart(x, layer));
+      passLayer();
       continue;
     }
     x = add(x, attentionPart(x, layer));
@@ -127,6 +132,7 @@ export function runStack(parameters: ParameterScope, shape: StackShape, input: T
         crossAttentionPart(x, layer, (queries) => attendEncoder(queries, layer)),
       );
     x = add(x, feedForwardPart(x, layer));
+    passLayer();
   }
   return reshape(choices.reversible ? multiply(add(x, second), 0.5) : x, [batch, length, width]);
 }

@@ -1,0 +1,100 @@
+import { boolArray, broadcastTo, concat, literal, logicalAnd, logicalOr, maskedScore, pad, reshape, sliceAxis, type Tensor, type TraceScope, where } from '@tesserae/core';
+import { jointMask } from './attention-patterns.js';
+import { scoresSaved, windowBias, windowsOf } from './attention-windows.js';
+import { attentionOf } from './blocks/stable.js';
+import type { KeysAndValues, Stream } from './blocks/stack.js';
+import { type AttentionPattern, choicesOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import type { ConditionTensors } from './embeddings.js';
+import { windowedAttention } from './windowed-attention.js';
+
+/**
+ * How a whole sequence attends. `masked`: every token scores every other and the pattern's mask throws away what it may not see, which
+ * is what the patterns mean. `windowed`: image tokens score only the prefix and the windows their pattern needs; `full` has none and stays
+ * masked. `quicker`: windowed where that saves enough.
+ */
+export type AttentionPath = 'quicker' | 'masked' | 'windowed';
+
+/** From how many times fewer scores on windows are quicker in spite of the tokens they move. */
+const worthwhile = 1.5;
+
+type Attend = (queries: Tensor, own: KeysAndValues) => Tensor;
+type Features = NonNullable<ConditionTensors['features']>;
+
+/** A pattern's mask without the features that are masked; a token always sees itself. */
+function hideFeatures(mask: Tensor, features: Features): Tensor {
+  const [length = 0] = mask.shape;
+  const [batch = 0, count = 0] = features.mask.shape;
+  const everything = (shape: readonly number[]): Tensor => broadcastTo(literal(mask.builder, boolArray([], [true])), shape);
+  const seen = concat([reshape(features.mask, [batch, 1, 1, count]), everything([batch, 1, 1, length - count])], 3);
+  const itself = boolArray(
+    [length, length],
+    Uint8Array.from({ length: length * length }, (_, place) => (place % (length + 1) === 0 ? 1 : 0)),
+  );
+  return logicalOr(logicalAnd(mask, seen), literal(mask.builder, itself));
+}
+
+function maskOf(scope: TraceScope, configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number, features: Features | undefined): Tensor {
+  const open = scope.literal(jointMask(configuration, pattern, imageTokens));
+  return features === undefined ? open : hideFeatures(open, features);
+}
+
+function maskedPath(scope: TraceScope, configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number, features: Features | undefined): Attend {
+  const mask = maskOf(scope, configuration, pattern, imageTokens, features);
+  const attend = attentionOf(choicesOf(configuration).stable);
+  return (queries, { keys, values }) => attend(queries, keys, values, { mask });
+}
+
+function windowedPath(
+  scope: TraceScope,
+  configuration: PriorConfiguration,
+  pattern: AttentionPattern,
+  imageTokens: number,
+  features: Features | undefined,
+  windows: NonNullable<ReturnType<typeof windowsOf>>,
+): Attend {
+  const prefix = prefixLengthOf(configuration);
+  const { stable } = choicesOf(configuration);
+  const { lead } = windows;
+  // The prefix's last token sees what image tokens see of it: it may fill a lead of one, which training has, as its last code is only predicted.
+  const borrowed = lead === 1 && features === undefined ? 1 : 0;
+  const own = prefix - borrowed;
+  const prefixMask = maskOf(scope, configuration, pattern, 0, features);
+  const mask = sliceAxis(prefixMask, -2, 0, own);
+  const attendPrefix = attentionOf(stable);
+  const bias = scope.literal(windowBias(pattern, configuration, windows));
+  const hidden = features === undefined ? undefined : reshape(where(features.mask, 0, maskedScore), [features.mask.shape[0] ?? 0, 1, 1, prefix]);
+  const options = { windows, bias, stable, ...(hidden === undefined ? {} : { prefixBias: hidden }) };
+  return (queries, { keys, values }) => {
+    const ofPrefix = (x: Tensor): Tensor => sliceAxis(x, 2, 0, prefix);
+    const ofImage = (x: Tensor): Tensor => sliceAxis(x, 2, prefix, imageTokens);
+    const before = { keys: ofPrefix(keys), values: ofPrefix(values) };
+    const places = pad(sliceAxis(queries, 2, own, imageTokens + borrowed), [0, 0, lead - borrowed, 0], [0, 0, 0, 0]);
+    const attended = windowedAttention(places, before, { keys: ofImage(keys), values: ofImage(values) }, options);
+    const image = sliceAxis(attended, 2, lead - borrowed, imageTokens + borrowed);
+    return own === 0 ? image : concat([attendPrefix(sliceAxis(queries, 2, 0, own), before.keys, before.values, { mask }), image], 2);
+  };
+}
+
+/** How the tokens of what stands before the picture and of the first `imageTokens` image tokens attend, layer by layer. */
+export function jointAttention(
+  scope: TraceScope,
+  configuration: PriorConfiguration,
+  features: Features | undefined,
+  imageTokens: number,
+  path: AttentionPath = 'quicker',
+): Stream['attend'] {
+  const patterns = layerPatterns(configuration);
+  const ways = new Map(
+    [...new Set(patterns)].map((pattern) => {
+      const windows = imageTokens === 0 || path === 'masked' ? undefined : windowsOf(pattern, configuration, imageTokens);
+      const worth = windows !== undefined && (path === 'windowed' || scoresSaved(prefixLengthOf(configuration), imageTokens, windows) >= worthwhile);
+      const way = worth ? windowedPath(scope, configuration, pattern, imageTokens, features, windows) : maskedPath(scope, configuration, pattern, imageTokens, features);
+      return [pattern, way] as const;
+    }),
+  );
+  return (queries, own, layer) => {
+    const attend = ways.get(patterns[layer] ?? 'full');
+    if (attend === undefined) throw new RangeError(`the configuration has no layer ${layer}`);
+    return attend(queries, own);
+  };
+}

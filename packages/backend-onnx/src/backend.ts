@@ -21,6 +21,7 @@ import { type ConstantContent, lowerGraph, onnxNames, resultName } from './lower
 import { claimedComposites } from './lowering/operations.js';
 import { productConstants } from './lowering/quantised-products.js';
 import { findSliceUpdates } from './lowering/slice-updates.js';
+import { plansMemory } from './memory-plan.js';
 import { encodeModel } from './protobuf.js';
 import { type OnnxRuntime, toHostArray, toRuntimeTensor } from './runtime.js';
 
@@ -136,6 +137,7 @@ export function createOnnxBackend(options: OnnxBackendOptions): Backend {
       const settings: InferenceSession.SessionOptions = {
         executionProviders: [device],
         graphOptimizationLevel: 'all',
+        enableMemPattern: plansMemory(prepared),
         logSeverityLevel: 3,
         ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
         ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: `${profile}-${programs}-${graph.name.replace(/[^a-z0-9]+/gi, '-')}` }),

@@ -23,6 +23,7 @@ import {
   makePriorBatch,
   type PriorConfiguration,
   type PriorExample,
+  type PriorLossOptions,
   priorTrainingLoss,
   tokenizerFileOf,
 } from '@tesserae/transformer';
@@ -65,6 +66,7 @@ export interface CodedPicture {
 
 export interface TrainPriorOptions {
   readonly recipe: PriorRecipe;
+  readonly recompute: NonNullable<PriorLossOptions['recompute']>;
   readonly pictures: readonly CodedPicture[];
   readonly textModel: BytePairModel;
   readonly textTokenizer: BytePairTokenizer;
@@ -96,7 +98,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<R
     rate === undefined ? textTokenizer.encode : (caption) => (drawn) => textTokenizer.encodeWithDropout(caption, { rate, key: drawn }),
   );
 
-  const loss = priorTrainingLoss(configuration, { batch });
+  const loss = priorTrainingLoss(configuration, { batch, recompute: options.recompute });
   const step = createTrainingStep('train prior', loss, recipe);
   const evaluation = createEvaluationStep('evaluate prior', priorTrainingLoss(configuration, { batch: validation.length }), { average: true });
   const folder = join(modelFolder, 'training', 'prior');

@@ -1,7 +1,7 @@
 import { type Grid, type ImageTokenizer, type Picture, TesseraeError, type TextTokenizer } from '@tesserae/core';
 import { openModelFolder } from '@tesserae/core/node';
 import type { LoadedImages } from '@tesserae/datasets/node';
-import { createBytePairTokenizer, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
+import { createBytePairTokenizer, type PriorLossOptions, parsePriorConfiguration, trainBytePairModel } from '@tesserae/transformer';
 import { flag, numberOption, type OptionSpec, type OptionValues, textOption, textsOption, UsageError } from '../../command.js';
 import { loadImageTokenizer } from '../../model.js';
 import { codedBy, encodePictures } from '../coded-pictures.js';
@@ -26,6 +26,7 @@ export const priorOptions: Readonly<Record<string, OptionSpec>> = {
   'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
   'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
   accumulate: { type: 'string', value: 'N', help: 'make every update of the prior the mean of N such batches: N times the pictures in the memory of one (default 1)' },
+  recompute: { type: 'string', value: 'NAME', help: 'none (default), or layers: a third less speed, far less memory' },
   'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-3)' },
   schedule: {
     type: 'string',
@@ -44,6 +45,8 @@ const defaultPrompts = 4;
 /** What the options say of stage two; the rest comes from the image tokenizer and the captions. */
 export interface PriorPlan {
   readonly vocabularySize: number;
+  /** No part of the recipe: the weights are the same. */
+  readonly recompute: NonNullable<PriorLossOptions['recompute']>;
   readonly choices: Omit<PriorChoices, 'grid' | 'codebookSize' | 'textVocabularySize' | 'seed'>;
   /** Pictures drawn on the way; without prompts, of the first captions. */
   readonly samples?: WantedSamples;
@@ -69,7 +72,10 @@ export function planPrior(options: OptionValues): PriorPlan {
   const plateauWindow = numberOption(options, 'plateau-window', { minimum: 1, integer: true });
   if (plateauWindow !== undefined && schedule !== 'plateau') throw new UsageError('--plateau-window is for --schedule plateau.');
   const samples = samplesOf(options);
+  const recompute = textOption(options, 'recompute') ?? 'none';
+  if (recompute !== 'none' && recompute !== 'layers') throw new UsageError(`--recompute ${recompute}: use none or layers.`);
   return {
+    recompute,
     vocabularySize: wholeOption(options, 'vocabulary', 1024, 257),
     choices: {
       textLength: wholeOption(options, 'text-length', 32),
@@ -124,7 +130,7 @@ export async function trainPriorStage(
     const recipe = priorRecipe({ ...plan.choices, grid, codebookSize: imageTokenizer.codebookSize, textVocabularySize: textTokenizer.vocabularySize, seed });
     parsePriorConfiguration(recipe.configuration);
     const samples = plan.samples === undefined ? undefined : promptedBy(plan.samples, pictures, textTokenizer, recipe.configuration.textLength);
-    const common = { recipe, pictures, textModel, textTokenizer, imageTokenizer, modelFolder, floats, backend, resume, output, signal };
+    const common = { recipe, recompute: plan.recompute, pictures, textModel, textTokenizer, imageTokenizer, modelFolder, floats, backend, resume, output, signal };
     const figures = await trainPrior({ ...common, ...(samples === undefined ? {} : { samples }) });
     if (samples !== undefined) await writeTrainingReport(context, images);
     printFigures(output, 'prior', figures);

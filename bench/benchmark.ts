@@ -10,6 +10,8 @@ export interface Figure extends Spread {
   readonly rounds: readonly number[];
   /** What the median should reach. */
   readonly target?: number;
+  /** What the median should not exceed. */
+  readonly limit?: number;
 }
 
 export interface Report {
@@ -38,6 +40,11 @@ export interface Benchmark {
 /** A figure from one value a round. */
 export function figure(name: string, unit: string, rounds: readonly number[], target?: number): Figure {
   return { name, unit, ...spreadOf(rounds), rounds, ...(target === undefined ? {} : { target }) };
+}
+
+/** The same for what should be small. */
+export function cost(name: string, unit: string, rounds: readonly number[], limit?: number): Figure {
+  return { ...figure(name, unit, rounds), ...(limit === undefined ? {} : { limit }) };
 }
 
 /** `amount` of something in the seconds of each round. */

@@ -6,9 +6,14 @@ function inDigits(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-function line({ name, unit, median, minimum, maximum, target }: Figure, width: number): string {
-  const goal = target === undefined ? '' : `   target ≥ ${target} ${unit}: ${median >= target ? 'reached' : 'missed'}`;
-  return `  ${name.padEnd(width)}  ${inDigits(median).padStart(7)} ${unit.padEnd(9)} (${inDigits(minimum)} … ${inDigits(maximum)})${goal}`;
+function goalOf({ unit, median, target, limit }: Figure): string {
+  if (target !== undefined) return `   target ≥ ${target} ${unit}: ${median >= target ? 'reached' : 'missed'}`;
+  return limit === undefined ? '' : `   target ≤ ${limit} ${unit}: ${median <= limit ? 'reached' : 'missed'}`;
+}
+
+function line(figure: Figure, width: number): string {
+  const { name, unit, median, minimum, maximum } = figure;
+  return `  ${name.padEnd(width)}  ${inDigits(median).padStart(7)} ${unit.padEnd(9)} (${inDigits(minimum)} … ${inDigits(maximum)})${goalOf(figure)}`;
 }
 
 /** Operators below this percentage are added up. */

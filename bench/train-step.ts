@@ -1,8 +1,8 @@
-import { countFlops, createTrainingStep, deriveKey, initialTrainingState, int32Array, keyFromSeed, uniformArray } from '@tesserae/core';
-import { imageLengthOf, type PriorConfiguration, priorTrainingLoss } from '@tesserae/transformer';
+import type { PriorConfiguration } from '@tesserae/transformer';
 import { type Benchmark, figure, rates, shares } from './benchmark.js';
 import { matrixProduct } from './matrix-product.js';
 import { interleave, timed } from './measure.js';
+import { priorStep } from './prior-step.js';
 
 const batch = 8;
 
@@ -24,22 +24,8 @@ export const trainStep: Benchmark = {
   summary: 'a whole training step of a GPT-shaped prior against plain matrix products',
   rounds: 9,
   async run({ backend, rounds }) {
-    const key = keyFromSeed(1);
-    const positions = imageLengthOf(configuration);
-    // The options that `tesserae train` uses: decay, clipping and the average are part of a whole step.
-    const step = createTrainingStep('train step', priorTrainingLoss(configuration, { batch }), {
-      learningRate: { kind: 'constant', value: 3e-4 },
-      beta2: 0.96,
-      weightDecay: 4.5e-2,
-      clipNorm: 4,
-      ema: 0.99,
-    });
-    const ids = (name: string, count: number, bound: number): Int32Array => Int32Array.from(uniformArray(deriveKey(key, name), count), (value) => Math.floor(value * bound));
-    const inputs = {
-      text: int32Array([batch, configuration.textLength], ids('text', batch * configuration.textLength, configuration.textVocabularySize)),
-      codes: int32Array([batch, positions], ids('codes', batch * positions, configuration.codebookSize)),
-    };
-    const state = await backend.createState(initialTrainingState(step, key));
+    const { step, state: initial, inputs } = priorStep(configuration, { batch });
+    const state = await backend.createState(initial);
     const program = await backend.compile(step.graph, { state });
     const product = await matrixProduct(backend);
     try {

@@ -30,9 +30,10 @@ export function priorTrainingLoss(configuration: PriorConfiguration, { batch, at
     const given = declareCondition(scope, configuration, batch);
     const codes = scope.input('codes', [batch, imageLengthOf(configuration)], 'int32');
     const residuals: (readonly Tensor[])[] = [];
+    const backward = { checkpoints: residuals, recompute: recompute === 'layers' };
     const logits = priorLogits(parameters, configuration, given, codes, {
       ...(attention === undefined ? {} : { attention }),
-      ...(recompute === 'layers' ? { observer: { keepResidual: (residual) => residuals.push(residual) } } : {}),
+      observer: { keepResidual: (residual) => residuals.push(residual) },
     });
     const predicted = logits.text?.shape[1] ?? 0;
     const textLoss =
@@ -40,7 +41,7 @@ export function priorTrainingLoss(configuration: PriorConfiguration, { batch, at
         ? undefined
         : reduceMean(crossEntropy(logits.text, sliceAxis(given.text, 1, configuration.textLength - predicted, predicted)));
     const imageLoss = reduceMean(crossEntropy(logits.image, codes));
-    if (textLoss === undefined) return { loss: imageLoss, metrics: { imageLoss }, checkpoints: residuals };
-    return { loss: add(multiply(textLoss, textLossWeight), multiply(imageLoss, imageLossWeight)), metrics: { textLoss, imageLoss }, checkpoints: residuals };
+    if (textLoss === undefined) return { loss: imageLoss, metrics: { imageLoss }, ...backward };
+    return { loss: add(multiply(textLoss, textLossWeight), multiply(imageLoss, imageLossWeight)), metrics: { textLoss, imageLoss }, ...backward };
   };
 }

@@ -4,8 +4,8 @@ import { broadcastTo, decompose, reduceSum, reshape } from '../ops/index.js';
 import { float32Array, formatShape, type Shape, sameShape } from '../tensor/index.js';
 import { compositeRules } from './composite-rules.js';
 import { elementwiseRules } from './elementwise-rules.js';
+import { type Checkpoints, type LayerWalk, plainWalk, walkByLayers } from './layer-walk.js';
 import { loopGradient, type PullBack } from './loop-gradient.js';
-import { type Checkpoints, keepEverything, type Recomputation, recomputeBetween } from './recomputation.js';
 import type { GradientRule } from './rule.js';
 import { structureRules } from './structure-rules.js';
 import { sumOfParts } from './sum-of-parts.js';
@@ -47,10 +47,10 @@ function dependents(nodes: readonly Node[], last: number, sources: ReadonlySet<n
  */
 const pullBack: PullBack = (outputs, wrt) => {
   const builder = outputs[0]?.value.builder ?? wrt[0]?.builder;
-  return builder === undefined ? wrt.map(() => undefined) : pullBackWith(builder, keepEverything(builder), outputs, wrt);
+  return builder === undefined ? wrt.map(() => undefined) : pullBackWith(builder, plainWalk(builder), outputs, wrt);
 };
 
-function pullBackWith(builder: GraphBuilder, recomputation: Recomputation, ...[outputs, wrt]: Parameters<PullBack>): ReturnType<PullBack> {
+function pullBackWith(builder: GraphBuilder, walk: LayerWalk, ...[outputs, wrt]: Parameters<PullBack>): ReturnType<PullBack> {
   const last = Math.max(-1, ...outputs.map(({ value }) => value.node));
   const sources = new Set(wrt.map((tensor) => tensor.node));
   const depends = dependents(builder.nodes, last, sources);
@@ -66,8 +66,8 @@ function pullBackWith(builder: GraphBuilder, recomputation: Recomputation, ...[o
     const node = builder.nodes[index];
     if (node === undefined || depends[index] === 0 || sources.has(index)) continue;
     let pulled: readonly (Tensor | undefined)[];
-    recomputation.approach(index, gradients);
-    const inputs = node.inputs.map((input) => recomputation.read(input, index));
+    walk.approach(index, gradients);
+    const inputs = node.inputs.map((input) => walk.read(input, index));
     if (node.operation === 'loop') {
       const results = loopGradients.get(index);
       if (results === undefined) continue;
@@ -83,7 +83,7 @@ function pullBackWith(builder: GraphBuilder, recomputation: Recomputation, ...[o
         loopGradients.set(source, known);
         continue;
       }
-      pulled = builder.labelled(`gradient${node.label === undefined ? '' : `.${node.label}`}`, () => ruleGradients(node, inputs, recomputation.read(index, index), gradient));
+      pulled = builder.labelled(`gradient${node.label === undefined ? '' : `.${node.label}`}`, () => ruleGradients(node, inputs, walk.read(index, index), gradient));
     }
     pulled.forEach((gradient, position) => {
       const input = node.inputs[position];
@@ -95,8 +95,10 @@ function pullBackWith(builder: GraphBuilder, recomputation: Recomputation, ...[o
 }
 
 export interface GradientOptions {
-  /** Values to keep between layers; what is between them is computed again instead of kept. Default: everything is kept. */
+  /** Values between layers: each layer's gradients are then complete before those of the layer before it begin, so that its values can be freed. */
   readonly checkpoints?: Checkpoints;
+  /** Keep only the checkpoints, and compute what is between them again. Default false. */
+  readonly recompute?: boolean;
 }
 
 /**
@@ -105,7 +107,7 @@ export interface GradientOptions {
  * @param loss a float32 scalar.
  * @throws TesseraeError `not-differentiable` when the loss is no float32 scalar or a `wrt` is no float32 tensor.
  */
-export function gradients(loss: Tensor, wrt: readonly Tensor[], { checkpoints = [] }: GradientOptions = {}): Tensor[] {
+export function gradients(loss: Tensor, wrt: readonly Tensor[], { checkpoints = [], recompute = false }: GradientOptions = {}): Tensor[] {
   if (loss.dtype !== 'float32' || loss.shape.length !== 0) {
     throw new TesseraeError('not-differentiable', `The loss is ${loss.dtype} ${formatShape(loss.shape)}, not a float32 scalar.`, {
       remedy: 'Reduce it with reduceMean or reduceSum first.',
@@ -117,6 +119,6 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], { checkpoints = 
   }
   const one = literal(loss.builder, float32Array([], [1]));
   const zero = literal(loss.builder, float32Array([], [0]));
-  const recomputation = checkpoints.length < 2 ? keepEverything(loss.builder) : recomputeBetween(loss.builder, checkpoints);
-  return pullBackWith(loss.builder, recomputation, [{ value: loss, gradient: one }], wrt).map((gradient, index) => gradient ?? broadcastTo(zero, wrt[index]?.shape ?? []));
+  const walk = checkpoints.length < 2 ? plainWalk(loss.builder) : walkByLayers(loss.builder, checkpoints, recompute);
+  return pullBackWith(loss.builder, walk, [{ value: loss, gradient: one }], wrt).map((gradient, index) => gradient ?? broadcastTo(zero, wrt[index]?.shape ?? []));
 }

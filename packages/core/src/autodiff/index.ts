@@ -1,2 +1,2 @@
 export { type GradientOptions, gradients } from './gradients.js';
-export type { Checkpoints } from './recomputation.js';
+export type { Checkpoints } from './layer-walk.js';

@@ -47,8 +47,9 @@ export interface LossResult {
    * `scope.state(stateNames.running(name), shape)`.
    */
   readonly running?: Readonly<Record<string, RunningValue>>;
-  /** Values between layers that the backward pass keeps; what is between them it computes again. Default: everything is kept. */
+  /** Values between layers, for the backward pass to go layer by layer, and whether it computes again what lies between them. Default: not. */
   readonly checkpoints?: Checkpoints;
+  readonly recompute?: boolean;
 }
 
 /** A loss written with core operations: declares its inputs on `scope` and its weights on `parameters`. */
@@ -89,7 +90,7 @@ function traceBackward(scope: TraceScope, lossFunction: LossFunction): Backward 
   const step = scope.state(stateNames.step, [], 'int32');
   const result = lossFunction({ scope, parameters: tree.root, step });
   const names = [...tree.tensors.keys()];
-  const computed = gradients(result.loss, [...tree.tensors.values()], { checkpoints: result.checkpoints ?? [] });
+  const computed = gradients(result.loss, [...tree.tensors.values()], { checkpoints: result.checkpoints ?? [], recompute: result.recompute ?? false });
   const gradientOf = new Map(computed.map((gradient, index) => [names[index] ?? '', gradient] as const));
   return { ...result, tree, step, gradientOf, gradientNames: new Map(Array.from(gradientOf, ([parameter, { node }]) => [node, `gradient of ${parameter}`])) };
 }

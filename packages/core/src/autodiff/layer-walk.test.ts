@@ -6,7 +6,7 @@ import { lastUses, prepareGraph } from '../passes/index.js';
 import { deriveKey, keyFromSeed, normalArray } from '../random/index.js';
 import { bytesPerElement, float32Array, sizeOf } from '../tensor/index.js';
 import { gradients } from './index.js';
-import { afterAll } from './recomputation.js';
+import { afterAll } from './layer-walk.js';
 
 const layers = 6;
 const width = 8;
@@ -21,7 +21,7 @@ const inputs = {
 };
 
 /** Residual layers that keep far more inside than between them; one matrix of them is shared by all. */
-function network(recompute: boolean): Graph {
+function network(way: 'kept' | 'ordered' | 'again'): Graph {
   return prepareGraph(
     trace('layers', (scope) => {
       const input = scope.input('x', [rows, width]);
@@ -36,7 +36,7 @@ function network(recompute: boolean): Graph {
         checkpoints.push([x]);
       }
       const loss = ops.reduceSum(ops.sin(x));
-      const pulled = gradients(loss, [input, ...matrices], recompute ? { checkpoints } : {});
+      const pulled = gradients(loss, [input, ...matrices], way === 'kept' ? {} : { checkpoints, recompute: way === 'again' });
       pulled.forEach((gradient, index) => scope.output(`gradient ${index}`, gradient));
     }),
     { composites: new Set() },
@@ -59,7 +59,7 @@ function peakBytes(graph: Graph): number {
 }
 
 describe('computing inner values again', () => {
-  const [kept, again] = [network(false), network(true)];
+  const [kept, again] = [network('kept'), network('again')];
 
   it('gives the same gradients to the bit', () => {
     const [expected, actual] = [evaluateGraph(kept, { inputs }).outputs, evaluateGraph(again, { inputs }).outputs];
@@ -77,6 +77,23 @@ describe('computing inner values again', () => {
     expect(products(kept)).toBe(6 * layers);
     expect(products(again)).toBe(7 * layers);
     expect(prepareGraph(again, { composites: new Set() })).toEqual(again);
+  });
+});
+
+describe('going back layer by layer', () => {
+  it('gives the same gradients to the bit', () => {
+    expect(evaluateGraph(network('ordered'), { inputs }).outputs).toEqual(evaluateGraph(network('kept'), { inputs }).outputs);
+  });
+
+  it('lets no layer begin before all weights behind it have their gradients, in any order that the edges allow', () => {
+    const graph = network('ordered');
+    const before = (node: number, seen = new Set<number>()): Set<number> => {
+      for (const input of nodeAt(graph, node).inputs) if (!seen.has(input)) before(input, seen.add(input));
+      return seen;
+    };
+    // Results are the gradients of the input and then of each layer's matrix.
+    const [, ...weights] = graph.outputs.map(({ node }) => node);
+    for (let layer = 1; layer < layers - 1; layer += 1) expect(before(weights[layer] ?? -1).has(weights[layer + 1] ?? -1), `layer ${layer}`).toBe(true);
   });
 });
 

@@ -2,18 +2,15 @@ import type { GraphBuilder, OperationAttributes, OperationName, Tensor } from '.
 import { add, less, reshape, slice, where } from '../ops/index.js';
 import { sizeOf } from '../tensor/index.js';
 
-/**
- * What the backward pass keeps of a chain of layers: the values between them, from the first layer's input to the last layer's result.
- * What lies between two entries is computed again from the earlier one.
- */
+/** The values between the layers of a chain that were traced one after the other, from the first layer's input to the last layer's result. */
 export type Checkpoints = readonly (readonly Tensor[])[];
 
-/** Which values of the forward pass the backward pass reads as they are, and which it computes again. */
-export interface Recomputation {
-  /** A value of the forward pass for the gradient of `reader`. */
+/** How the walk back goes through layers. */
+export interface LayerWalk {
+  /** A value of the forward pass for the gradient of `reader`: itself, or computed again. */
   read(node: number, reader: number): Tensor;
   /** Called before a node is pulled back, with the gradients known so far. */
-  approach(node: number, gradients: ReadonlyMap<number, Tensor>): void;
+  approach(node: number, gradients: Map<number, Tensor>): void;
 }
 
 /**
@@ -34,34 +31,38 @@ export function afterAll(x: Tensor, others: readonly Tensor[]): Tensor {
   return first === undefined ? x : where(less(rest.reduce(add, first), 0), x, x);
 }
 
-/** Keeps everything. */
-export function keepEverything(builder: GraphBuilder): Recomputation {
+/** Everything is kept, in whatever order. */
+export function plainWalk(builder: GraphBuilder): LayerWalk {
   return { read: (node) => builder.tensor(node), approach: () => undefined };
 }
 
 interface Segment {
-  /** The checkpoint that it begins at, and by node what stands for each of its values in the second computation. */
+  /** The checkpoints that it lies between, and the last nodes of them. */
   readonly start: readonly Tensor[];
+  readonly result: readonly Tensor[];
   readonly first: number;
   readonly end: number;
+  /** By node what stands for it in the second computation. */
   readonly again: Map<number, Tensor>;
   /** Whether a value of the segment depends on its checkpoint; what does not is not computed again. */
   readonly depends: Set<number>;
 }
 
 /**
- * Segments of the trace lie between the last value of one checkpoint and that of the next, which relies on layers being traced one after the other.
- * A segment is computed again when its result's gradient and all gradients of the layers behind are there, so that only one layer's inner values
- * live at a time in whatever order an engine walks the graph.
+ * Goes back layer by layer, where a layer is what was traced between two checkpoints. It is entered when the gradients of all weights behind it are
+ * there. Otherwise an engine may leave those to the end, as ONNX Runtime does, and all that they are made of lives till then.
+ *
+ * With `recompute`, a layer's inner values are computed again from its checkpoint at that time, so that those of one layer live at once.
  */
-export function recomputeBetween(builder: GraphBuilder, checkpoints: Checkpoints): Recomputation {
+export function walkByLayers(builder: GraphBuilder, checkpoints: Checkpoints, recompute: boolean): LayerWalk {
   const lastOf = (tensors: readonly Tensor[]): number => Math.max(-1, ...tensors.map(({ node }) => node));
   const segments: Segment[] = [];
   for (const [index, start] of checkpoints.slice(0, -1).entries()) {
-    const [first, end] = [lastOf(start), lastOf(checkpoints[index + 1] ?? [])];
+    const result = checkpoints[index + 1] ?? [];
+    const [first, end] = [lastOf(start), lastOf(result)];
     const depends = new Set(start.map(({ node }) => node));
     for (let node = first + 1; node <= end; node += 1) if (builder.nodes[node]?.inputs.some((input) => depends.has(input))) depends.add(node);
-    segments.push({ start, first, end, again: new Map(), depends });
+    segments.push({ start, result, first, end, again: new Map(), depends });
   }
   const segmentOf = (node: number): Segment | undefined => segments.find(({ first, end }) => node > first && node <= end);
   const seen = new Map<number, number>();
@@ -83,7 +84,7 @@ export function recomputeBetween(builder: GraphBuilder, checkpoints: Checkpoints
   return {
     read(node, reader) {
       const segment = segmentOf(reader);
-      return segment === undefined ? builder.tensor(node) : again(segment, node);
+      return recompute && segment !== undefined ? again(segment, node) : builder.tensor(node);
     },
     approach(node, gradients) {
       const segment = segmentOf(node);
@@ -91,7 +92,19 @@ export function recomputeBetween(builder: GraphBuilder, checkpoints: Checkpoints
       current = segment;
       const fresh = Array.from(gradients).flatMap(([source, gradient]) => (seen.get(source) === gradient.node ? [] : [gradient]));
       for (const [source, gradient] of gradients) seen.set(source, gradient.node);
-      for (const value of segment.start) segment.again.set(value.node, afterAll(value, fresh));
+      if (recompute) for (const value of segment.start) segment.again.set(value.node, afterAll(value, fresh));
+      else {
+        for (const { node: end } of segment.result) {
+          const gradient = gradients.get(end);
+          if (gradient === undefined) continue;
+          const waiting = afterAll(
+            gradient,
+            fresh.filter((other) => other.node !== gradient.node),
+          );
+          gradients.set(end, waiting);
+          seen.set(end, waiting.node);
+        }
+      }
     },
   };
 }

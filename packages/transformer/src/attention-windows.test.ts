@@ -42,11 +42,7 @@ function shapeOf(seed: number, pattern: AttentionPattern): Shape {
 async function attended({ configuration, imageTokens }: Shape, path: AttentionPath, engine: (typeof engines)[number]): Promise<Record<string, HostArray>> {
   const { heads, width, textLength } = configuration;
   const shape = [batch, heads, prefixLengthOf(configuration) + imageTokens, width / heads];
-  const values = (name: string): HostArray =>
-    float32Array(
-      shape,
-      normalArray(deriveKey(key, name), sizeOf(shape)).map((value) => 2 * value),
-    );
+  const values = (name: string): HostArray => float32Array(shape, normalArray(deriveKey(key, name), sizeOf(shape)));
   const hasFeatures = configuration.condition?.kind === 'features';
   const graph = trace('attention', (scope) => {
     const [queries, keys, own, weights] = ['queries', 'keys', 'values', 'weights'].map((name) => scope.input(name, shape));

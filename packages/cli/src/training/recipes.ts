@@ -162,23 +162,7 @@ function priorSchedule({ schedule, plateauWindow, learningRate, steps }: PriorCh
  * blocks' matrices are Muon's, which gets as far in half the updates or fewer (docs/decisions/0006).
  */
 export function priorRecipe(choices: PriorChoices): PriorRecipe {
-  const {
-    steps,
-    batch,
-    accumulate,
-    seed,
-    captionDropout,
-    bpeDropout = 0,
-    augment,
-    grid,
-    codebookSize,
-    textVocabularySize,
-    textLength,
-    width,
-    layers,
-    heads,
-    attention,
-  } = choices;
+  const { steps, batch, accumulate, seed, captionDropout, bpeDropout = 0, augment, grid, codebookSize, textVocabularySize, textLength, width, layers, heads, attention } = choices;
   return {
     configuration: { kind: 'prior', textLength, width, layers, heads, attention, grid, codebookSize, textVocabularySize },
     steps,

@@ -93,10 +93,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<Readonly<R
   const { bpeDropout: rate } = recipe;
   const held = holdBack(options.pictures, 64);
   const validation = examplesOf(held.validation, textTokenizer.encode);
-  const training = examplesOf(
-    held.training,
-    rate === undefined ? textTokenizer.encode : (caption) => (drawn) => textTokenizer.encodeWithDropout(caption, { rate, key: drawn }),
-  );
+  const training = examplesOf(held.training, rate === undefined ? textTokenizer.encode : (caption) => (drawn) => textTokenizer.encodeWithDropout(caption, { rate, key: drawn }));
 
   const loss = priorTrainingLoss(configuration, { batch, recompute: options.recompute });
   const step = createTrainingStep('train prior', loss, recipe);

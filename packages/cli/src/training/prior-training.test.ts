@@ -140,11 +140,15 @@ describe('a prior in training', () => {
     ['a window without plateaus', ['--plateau-window', '3'], 2, '--plateau-window is for --schedule plateau'],
     ['a share above all', ['--caption-dropout', '1.5'], 2, '--caption-dropout 1.5'],
     ['no batch at all', ['--accumulate', '0'], 2, '--accumulate 0'],
-  ])('%s are refused before anything is trained', async (_, options, code, problem) => {
-    const refused = await train('refused', options);
-    expect({ code: refused.code, named: refused.stderr.includes(problem) }, refused.stderr).toEqual({ code, named: true });
-    expect(await readdir(join(folder, 'refused', 'training'))).not.toContain('prior');
-  });
+  ])(
+    '%s are refused before anything is trained',
+    async (_, options, code, problem) => {
+      const refused = await train('refused', options);
+      expect({ code: refused.code, named: refused.stderr.includes(problem) }, refused.stderr).toEqual({ code, named: true });
+      expect(await readdir(join(folder, 'refused', 'training'))).not.toContain('prior');
+    },
+    240_000,
+  );
 });
 
 describe('bits per image token', () => {

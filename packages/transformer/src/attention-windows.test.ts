@@ -102,7 +102,7 @@ describe('windows', () => {
       const windows = windowsOf(pattern, paper, 1023);
       return [pattern, windows === undefined ? 0 : Math.round(10 * scoresSaved(257, 1023, windows)) / 10];
     });
-    expect(Object.fromEntries(saved)).toEqual({ row: 4.2, column: 4.5, convolutional: 3.1, axialRow: 4.2, axialColumn: 4.5, convLike: 3.3 });
+    expect(Object.fromEntries(saved)).toEqual({ row: 4.2, column: 4.5, convolutional: 3.1, axialRow: 4.2, axialColumn: 4.5, convLike: 3.3, neighbourhood: 3.1 });
   });
 });
 

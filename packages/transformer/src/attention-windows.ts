@@ -11,6 +11,7 @@ const orders: Readonly<Record<AttentionPattern, AttentionWindows['order'] | unde
   axialRow: 'rows',
   axialColumn: 'columns',
   convLike: 'rows',
+  neighbourhood: 'rows',
 };
 
 /**

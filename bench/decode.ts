@@ -32,7 +32,7 @@ const smallPrior: PriorConfiguration = {
   attention: 'full',
 };
 
-const paperPrior: PriorConfiguration = {
+export const paperPrior: PriorConfiguration = {
   kind: 'prior',
   width: 1024,
   layers: 8,

@@ -6,11 +6,13 @@ import { convertCheckpoint } from './convert.js';
 import { decode, decodePaper } from './decode.js';
 import { imageTokenizer, paperImageTokenizer } from './image-tokenizer.js';
 import { describeMachine, type Machine } from './machine.js';
+import { openModel } from './open-model.js';
 import { paperAttention } from './paper-attention.js';
+import { precision } from './precision.js';
 import { formatReport } from './report.js';
 import { trainStep } from './train-step.js';
 
-const benchmarks: readonly Benchmark[] = [trainStep, paperAttention, decode, decodePaper, imageTokenizer, paperImageTokenizer, convertCheckpoint];
+const benchmarks: readonly Benchmark[] = [trainStep, paperAttention, decode, decodePaper, openModel, precision, imageTokenizer, paperImageTokenizer, convertCheckpoint];
 
 const usage = `npm run bench -- [names] [--rounds N] [--threads N] [--json]
 

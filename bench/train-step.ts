@@ -1,3 +1,4 @@
+import { countFlops } from '@tesserae/core';
 import type { PriorConfiguration } from '@tesserae/transformer';
 import { type Benchmark, figure, rates, shares } from './benchmark.js';
 import { matrixProduct } from './matrix-product.js';

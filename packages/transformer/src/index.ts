@@ -14,4 +14,4 @@ export * from './tokenizer/index.js';
 export { batchExamples, type CaptionIds, makePriorBatch, type PriorBatch, type PriorBatchOptions, type PriorExample } from './training-batch.js';
 export { imageLossWeight, type PriorLossOptions, priorTrainingLoss, textLossWeight } from './training-loss.js';
 export { type PriorLogits, priorLogits, priorParameters } from './transformer.js';
-export { type WeightPrecision, weightPrecisions } from './weight-precision.js';
+export { type WeightPrecision, weightPrecisions, weightsInPrecision } from './weight-precision.js';

@@ -46,7 +46,7 @@ describe('in the browser', () => {
   it('core, transformer and dvae stay small', async () => {
     const { code } = await bundle(['core', 'transformer', 'dvae'], { minify: true });
     const compressed = brotliCompressSync(code, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
-    expect(compressed, `${(compressed / 1000).toFixed(1)} KB compressed of ${(code.length / 1000).toFixed(1)} KB minified`).toBeLessThan(60_000);
+    expect(compressed, `${(compressed / 1000).toFixed(1)} KB compressed of ${(code.length / 1000).toFixed(1)} KB minified`).toBeLessThan(65_000);
     expect(compressed).toBeGreaterThan(10_000);
   });
 });

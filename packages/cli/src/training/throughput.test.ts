@@ -21,7 +21,7 @@ describe('throughput of a training', () => {
   });
 
   it('is of the last updates beside the bar, and of all but the first in the end', () => {
-    const meter = createThroughputMeter(step, 1000);
+    const meter = createThroughputMeter([step], 1000);
     expect([meter.recent(), meter.overall()]).toEqual([undefined, undefined]);
     // Resumed at 100; the first update starts the engine.
     meter.add(101, 10_000);
@@ -31,6 +31,17 @@ describe('throughput of a training', () => {
     const seconds = 19 * 1 + 20 * 0.5;
     expect(meter.overall()?.perSecond).toBeCloseTo((39 * 32) / seconds, 9);
     expect(meter.overall()?.flopsPerSecond).toBeCloseTo((39 * 120) / seconds, 9);
+  });
+
+  it('is that of all batches that an update is the mean of', () => {
+    const part = trace('part', (scope) => {
+      scope.input('codes', [2, 10], 'int32');
+      scope.output('loss', matMul(scope.input('x', [1, 4]), scope.input('y', [4, 5])));
+    });
+    const meter = createThroughputMeter([part, part, step], undefined);
+    for (const done of [1, 2]) meter.add(done, 1000);
+    // 20 + 20 + 32 tokens and 40 + 40 + 120 FLOPs.
+    expect(meter.overall()).toEqual({ unit: 'tokens', seen: 144, perSecond: 72, flopsPerSecond: 200 });
   });
 
   it('is said in a line, without a share where no rate is known', () => {

@@ -1,4 +1,4 @@
-import { type Backend, countFlops, float32Array, type Graph, leavesOf, matMul, reduceMax, sizeOf, trace } from '@tesserae/core';
+import { type Backend, countFlops, float32Array, type Graph, leavesOf, matMul, reduceMax, sizeOf, type TrainingStep, trace } from '@tesserae/core';
 import { scaled } from '../terminal/table.js';
 
 /** What a training learns from, and how fast. */
@@ -68,10 +68,24 @@ export async function matrixProductRate(backend: Backend): Promise<number | unde
   return Math.max(probed, await productRate(backend, side));
 }
 
-/** Counts what the updates of a training graph do; `peak` is what `matrixProductRate` found. */
-export function createThroughputMeter(graph: Graph, peak: number | undefined): ThroughputMeter {
-  const { unit, count } = learntFrom(graph);
-  const flops = countFlops(graph).total;
+/** The graphs that an update runs, in order: batches that are added up, and the one that ends with the new weights. */
+export function graphsOfAnUpdate({ graph, accumulation, options }: TrainingStep): [Graph, ...Graph[]] {
+  const added = accumulation === undefined ? [] : Array.from({ length: (options.accumulate ?? 1) - 1 }, () => accumulation.graph);
+  const [first = graph, ...rest] = [...added, graph];
+  return [first, ...rest];
+}
+
+/** Counts what updates do that run these graphs one after another, the last of them once; `peak` is what `matrixProductRate` found. */
+export function createThroughputMeter(graphs: readonly [Graph, ...Graph[]], peak: number | undefined): ThroughputMeter {
+  const { unit } = learntFrom(graphs[0]);
+  const sumOf = (amount: (graph: Graph) => number): number => {
+    // Batches that accumulate an update run the same graph again and again.
+    const known = new Map<Graph, number>();
+    for (const graph of graphs) if (!known.has(graph)) known.set(graph, amount(graph));
+    return graphs.reduce((total, graph) => total + (known.get(graph) ?? 0), 0);
+  };
+  const count = sumOf((graph) => learntFrom(graph).count);
+  const flops = sumOf((graph) => countFlops(graph).total);
   const last: number[] = [];
   let [step, updates, milliseconds] = [0, -1, 0];
   const of = (done: number, taken: number): Throughput | undefined => {

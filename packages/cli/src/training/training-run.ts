@@ -4,7 +4,7 @@ import { type Backend, type HostArray, type StateStore, TesseraeError, type Trai
 import { fileExists, readSafetensorsFile, writeFileAtomically, writeSafetensorsFile } from '@tesserae/core/node';
 import { formatDuration, type Output } from '../terminal/output.js';
 import { writeCurves } from './curves.js';
-import { createThroughputMeter, describeThroughput, matrixProductRate } from './throughput.js';
+import { createThroughputMeter, describeThroughput, graphsOfAnUpdate, matrixProductRate } from './throughput.js';
 import { writeThroughput } from './throughput-file.js';
 
 export interface TrainingRun {
@@ -76,7 +76,7 @@ export async function runTraining(run: TrainingRun): Promise<ReadonlyMap<string,
     await rm(metricsFile, { force: true });
   }
   const log = (values: Readonly<Record<string, unknown>>): Promise<void> => appendFile(metricsFile, `${JSON.stringify(values)}\n`);
-  const meter = createThroughputMeter(run.step.graph, await matrixProductRate(run.backend));
+  const meter = createThroughputMeter(graphsOfAnUpdate(run.step), await matrixProductRate(run.backend));
   const bar = output.progress(label, steps, 'updates');
   const started = Date.now();
   const onProgress = async ({ step, metrics, milliseconds }: TrainingProgress): Promise<void> => {

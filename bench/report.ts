@@ -7,8 +7,8 @@ function inDigits(value: number): string {
 }
 
 function goalOf({ unit, median, target, limit }: Figure): string {
-  if (target !== undefined) return `   target ≥ ${target} ${unit}: ${median >= target ? 'reached' : 'missed'}`;
-  return limit === undefined ? '' : `   target ≤ ${limit} ${unit}: ${median <= limit ? 'reached' : 'missed'}`;
+  if (target !== undefined) return `   target ≥ ${inDigits(target)} ${unit}: ${median >= target ? 'reached' : 'missed'}`;
+  return limit === undefined ? '' : `   target ≤ ${inDigits(limit)} ${unit}: ${median <= limit ? 'reached' : 'missed'}`;
 }
 
 function line(figure: Figure, width: number): string {

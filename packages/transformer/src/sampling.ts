@@ -104,19 +104,14 @@ function inverseCdf(weights: Tensor, uniform: Tensor): Tensor {
   return argMax(cast(logicalAnd(possible, greaterOrEqual(reached, target)), 'float32'), -1);
 }
 
-/** The largest float32: no more than it are all scores that are numbers or −∞, which forbids a token. NaN and ∞ are not, on every engine alike. */
-const largest = 3.4028234663852886e38;
-
 /** What stands for a token where none can be drawn. */
 const noToken = -1;
 
-/** `tokens` where a candidate's scores are numbers and do not forbid all codes, else `noToken`. */
-function whereDrawable(scores: Tensor, tokens: Tensor): Tensor {
-  const codes = scores.shape[scores.shape.length - 1] ?? 1;
-  const count = (condition: Tensor): Tensor => reduceSum(cast(condition, 'float32'), { axes: [-1] });
-  const allAreScores = greaterOrEqual(count(lessOrEqual(scores, largest)), codes);
-  return where(logicalAnd(allAreScores, greater(count(greaterOrEqual(scores, -largest)), 0)), tokens, noToken);
-}
+/**
+ * Whether scores are numbers, of which some may be −∞ (forbidden codes) but not all, from what they are below the largest: [candidates, codes] →
+ * bool [candidates]. Then they add up to 0 or less; of a NaN, of ∞ and of nothing but −∞ comes a NaN, whatever an engine takes for the largest.
+ */
+const areDrawable = (below: Tensor): Tensor => lessOrEqual(reduceSum(below, { axes: [-1] }), 0);
 
 /** @throws TesseraeError `numerical-failure` when no token could be drawn for a candidate (`sampleTokens`). */
 export function checkDrawn(tokens: ArrayLike<number>, place: string): void {
@@ -132,14 +127,14 @@ export function checkDrawn(tokens: ArrayLike<number>, place: string): void {
  * or +∞, or all are −∞. `column` (int32 scalar) picks the uniform numbers.
  */
 export function sampleTokens(scores: Tensor, plan: SamplingPlan, inputs: SamplingInputs, column: Tensor): Tensor {
-  return whereDrawable(scores, drawTokens(scores, plan, inputs, column));
+  // The largest becomes 0 before the division, so that a tiny temperature cannot overflow; ratios stay the same.
+  const below = subtract(scores, reduceMax(scores, lastKept));
+  return where(areDrawable(below), drawTokens(scores, below, plan, inputs, column), noToken);
 }
 
-function drawTokens(scores: Tensor, plan: SamplingPlan, inputs: SamplingInputs, column: Tensor): Tensor {
-  const { temperature, topP, uniforms } = inputs;
+function drawTokens(scores: Tensor, below: Tensor, plan: SamplingPlan, { temperature, topP, uniforms }: SamplingInputs, column: Tensor): Tensor {
   if (temperature === undefined || uniforms === undefined) return argMax(scores, -1);
-  // The largest becomes 0 before the division, so that a tiny temperature cannot overflow; ratios stay the same.
-  const scaled = divide(subtract(scores, reduceMax(scores, lastKept)), temperature);
+  const scaled = divide(below, temperature);
   const weights = exp(maximum(scaled, -1e4));
   const threshold = plan.topK === undefined ? undefined : sliceAxis(topValues(scaled, plan.topK), 1, plan.topK - 1, 1);
   const likeliest = threshold === undefined ? weights : where(greaterOrEqual(scaled, threshold), weights, 0);

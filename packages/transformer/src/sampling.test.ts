@@ -1,6 +1,7 @@
 import { float32Array, int32Array, keyFromSeed, type Sampling, uniformArray } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
+import { allEngines } from '../../backend-tfjs-gpu/src/__fixtures__/all-engines.js';
 import { checkDrawn, sampleGraph, samplingPlan } from './sampling.js';
 
 /** Tokens sampled from the same scores, one for each uniform number. */
@@ -78,6 +79,40 @@ describe('scores that are none', () => {
       expect(sample(wrong, { temperature, topK: 2, topP: 0.9 }, [0.1]), String(wrong)).toEqual([-1]);
     }
     expect(sample([forbidden, -3e38, forbidden], { temperature }, [0.5])).toEqual([1]);
+  });
+
+  it.each(allEngines)('draw no token on $name', async ({ open }) => {
+    const rows = [
+      [1, nan, 2],
+      [nan, nan, nan],
+      [1, infinite, 2],
+      [forbidden, nan, forbidden],
+      [forbidden, forbidden, forbidden],
+      [infinite, forbidden, nan],
+      [forbidden, -3e38, forbidden],
+      [1, 2, 9],
+    ];
+    const backend = await open();
+    for (const sampling of [{ temperature: 0 }, { temperature: 0.5, topP: 0.9 }]) {
+      const program = await backend.compile(sampleGraph(rows.length, 3, samplingPlan(sampling, 3)));
+      const { tokens } = await program.run({
+        scores: float32Array([rows.length, 3], rows.flat()),
+        position: int32Array([], [0]),
+        ...(sampling.temperature === 0
+          ? {}
+          : {
+              temperature: float32Array([], [sampling.temperature]),
+              topP: float32Array([], [0.9]),
+              uniforms: float32Array(
+                [rows.length, 1],
+                rows.map(() => 0.5),
+              ),
+            }),
+      });
+      program.dispose();
+      expect(Array.from(tokens?.data ?? [])).toEqual([-1, -1, -1, -1, -1, -1, 1, 2]);
+    }
+    await backend.dispose();
   });
 
   it('are an error that says where', () => {

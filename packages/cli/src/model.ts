@@ -14,7 +14,7 @@ import {
 import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
 import { createImageTokenizer, parseImageTokenizerConfiguration } from '@tesserae/dvae';
 import { createTransformerPrior, parsePriorConfiguration, parseTextTokenizerConfiguration, textTokenizerFromFile } from '@tesserae/transformer';
-import type { PriorSettings } from './prior-options.js';
+import type { DecodingSettings } from './decoding-options.js';
 import { type GenerationSettings, parseGenerationSettings } from './sampling.js';
 
 /** The parts of a model folder, ready to run. */
@@ -31,7 +31,7 @@ export interface LoadedModel {
   dispose(): void;
 }
 
-export interface LoadOptions extends PriorSettings {
+export interface LoadOptions extends DecodingSettings {
   readonly backend: Backend;
   /** Candidates decoded together at most. */
   readonly maximumBatch?: number;

@@ -5,6 +5,7 @@ import type { Rate, VerdictRates } from '@tesserae/datasets';
 import { openFolder } from '@tesserae/datasets/node';
 import { openBackend } from '../backends.js';
 import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
+import { decodingOptions, decodingSettingsFrom } from '../decoding-options.js';
 import { bitsPerImageToken } from '../evaluation/bits-per-token.js';
 import {
   type EvaluatedSet,
@@ -17,7 +18,6 @@ import {
 } from '../evaluation/evaluate-scenes.js';
 import { type LoadedModel, loadImageTokenizer, loadModel } from '../model.js';
 import { contactSheet, type PictureSize, writePng } from '../pictures.js';
-import { priorOptions, priorSettingsFrom } from '../prior-options.js';
 import { rerankBest, rerankingOptions, scorerFolder } from '../reranking.js';
 import { type SamplingSettings, samplingFrom, samplingOptions } from '../sampling.js';
 import { codedBy, encodePictures, loadBatch } from '../training/coded-pictures.js';
@@ -88,7 +88,7 @@ async function tokenizerEvaluation(keep: Keep, folder: string, backend: Backend)
 }
 
 async function generatorEvaluation(keep: Keep, folder: string, backend: Backend, { options, output }: CommandContext, oversample: number | undefined): Promise<Evaluation> {
-  const model = keep(await loadModel(folder, { backend, scorerFolder: scorerFolder(options), ...priorSettingsFrom(options) }));
+  const model = keep(await loadModel(folder, { backend, scorerFolder: scorerFolder(options), ...decodingSettingsFrom(options) }));
   const textTokenizer = readerOf(model);
   const sampling = samplingFrom(options, model.generation);
   const plugins = oversample === undefined ? [] : [rerankBest(model, oversample, options)];
@@ -123,7 +123,7 @@ export const evalCommand: Command = {
     'tokenizer-only': { type: 'boolean', help: 'judge reconstructions: what the image tokenizer alone loses' },
     ...rerankingOptions,
     ...samplingOptions,
-    ...priorOptions,
+    ...decodingOptions,
     ...engineOptions,
   },
   async run(context) {
@@ -147,7 +147,7 @@ export const evalCommand: Command = {
       return part;
     };
     try {
-      if (data !== undefined) return await evaluateData(data, folder, keep(await loadModel(folder, { backend, ...priorSettingsFrom(options) })), context);
+      if (data !== undefined) return await evaluateData(data, folder, keep(await loadModel(folder, { backend, ...decodingSettingsFrom(options) })), context);
       const evaluate = tokenizerOnly ? await tokenizerEvaluation(keep, folder, backend) : await generatorEvaluation(keep, folder, backend, context, oversample);
       const results: EvaluatedSet[] = [];
       for (const set of sets) {

@@ -4,9 +4,9 @@ import { imagePrefix, tiling } from '@tesserae/plugins';
 import { askedFor, askingOptions, asksSomething } from '../asking.js';
 import { openBackend } from '../backends.js';
 import { type Command, type CommandContext, engineOptions, flag, modelFolder, modelOption, numberOption, textOption, UsageError } from '../command.js';
+import { decodingOptions, decodingSettingsFrom } from '../decoding-options.js';
 import { type LoadedModel, loadModel } from '../model.js';
 import { readPicture, writePng } from '../pictures.js';
-import { priorOptions, priorSettingsFrom } from '../prior-options.js';
 import { rerankBest, rerankingOptions, scorerFolder } from '../reranking.js';
 import { samplingFrom, samplingOptions } from '../sampling.js';
 import { picturesSideBySide } from '../terminal/picture.js';
@@ -71,7 +71,7 @@ export const generateCommand: Command = {
     oversample: { type: 'string', value: 'N', help: '--rerank with N times as many' },
     ...rerankingOptions,
     ...samplingOptions,
-    ...priorOptions,
+    ...decodingOptions,
     prefix: { type: 'string', value: 'FILE', help: 'keep the top of this picture, make the rest' },
     'prefix-rows': { type: 'string', value: 'N', help: 'rows of tokens to keep (default: half)' },
     canvas: { type: 'string', value: 'CxR', help: 'a larger picture, in tokens, e.g. 16x8' },
@@ -84,9 +84,9 @@ export const generateCommand: Command = {
     const candidates = numberOption(options, 'candidates', { minimum: 1, integer: true }) ?? 1;
     const asked = samplingFrom(options, {});
     const seed = numberOption(options, 'seed', { minimum: 0, integer: true });
-    const priorSettings = priorSettingsFrom(options);
+    const decodingSettings = decodingSettingsFrom(options);
     const backend = await openBackend(context);
-    const model = await loadModel(modelFolder(context), { backend, scorerFolder: scorerFolder(options), ...priorSettings });
+    const model = await loadModel(modelFolder(context), { backend, scorerFolder: scorerFolder(options), ...decodingSettings });
     try {
       const question = await askedFor(context, model.prior, signal);
       const request: GenerateRequest = {

@@ -41,7 +41,7 @@ function trainingLines({ batch, tokens, updates, flops, perSixParameters, memory
       ['at the peak: new state', bytes(peak.newState)],
       ['in all', bytes(total)],
     ]),
-    '  the least that is needed; ONNX Runtime on a CPU held 1.9 to 5 times the peak (docs/planning.md)',
+    '  the least that is needed; ONNX Runtime on a CPU held 1.7 to 4.4 times the peak (docs/planning.md)',
     'The peak is mostly',
     ...tableLines(largest.map(({ operation, shape, count, bytes: size }) => [`${count} × ${operation} [${shape.join(', ')}]`, bytes(size)])),
   ];

@@ -2,10 +2,10 @@ import { type TransformerPriorOptions, weightPrecisions } from '@tesserae/transf
 import { numberOption, type OptionSpec, type OptionValues, textOption, UsageError } from './command.js';
 
 /** How a prior is run. */
-export type PriorSettings = Pick<TransformerPriorOptions, 'dtype' | 'memoryBudget'>;
+export type DecodingSettings = Pick<TransformerPriorOptions, 'dtype' | 'memoryBudget'>;
 
 /** The options of every command that decodes with a prior. */
-export const priorOptions: Readonly<Record<string, OptionSpec>> = {
+export const decodingOptions: Readonly<Record<string, OptionSpec>> = {
   dtype: {
     type: 'string',
     value: 'NAME',
@@ -15,7 +15,7 @@ export const priorOptions: Readonly<Record<string, OptionSpec>> = {
 };
 
 /** @throws UsageError for a name that is none, or a number out of range. */
-export function priorSettingsFrom(options: OptionValues): PriorSettings {
+export function decodingSettingsFrom(options: OptionValues): DecodingSettings {
   const named = textOption(options, 'dtype');
   const dtype = weightPrecisions.find((name) => name === named);
   if (named !== undefined && dtype === undefined) throw new UsageError(`--dtype ${named}: use ${weightPrecisions.join(', ')}.`);

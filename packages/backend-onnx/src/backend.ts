@@ -67,11 +67,14 @@ async function bindConstants(graph: Graph, weights: WeightSource | undefined, { 
   const leaves = leavesOf(graph, 'constant').map((leaf) => {
     const size = sizeOf(leaf.shape) * bytesPerElement[leaf.dtype];
     const location = mapped === undefined || size < smallestMapped ? undefined : weights?.location?.(leaf.name);
-    return { name: leaf.name, location: location?.byteLength === size ? location : undefined };
+    return { name: leaf.name, size, location: location?.byteLength === size ? location : undefined };
   });
   const paths = new Set(leaves.flatMap(({ location }) => (location === undefined ? [] : [location.path])));
   const files = paths.size === 0 ? undefined : mapped?.locate([...paths]);
   let total = 0;
+  // Many and small: the file answers several at once. Large ones are read one by one, as each may pass through memory twice.
+  const small = leaves.filter(({ name, size }) => size < smallestMapped && !products.has(name));
+  const early = new Map(await Promise.all(small.map(async ({ name }) => [name, await weights?.read(name)] as const)));
   for (const { name, location } of leaves) {
     const file = location === undefined ? undefined : files?.names.get(location.path);
     if (location !== undefined && file !== undefined) {
@@ -84,7 +87,7 @@ async function bindConstants(graph: Graph, weights: WeightSource | undefined, { 
       contents.set(name, { quantised });
       continue;
     }
-    const array = await weights?.read(name);
+    const array = early.get(name) ?? (await weights?.read(name));
     if (array === undefined) continue;
     total += array.data.byteLength;
     contents.set(name, { data: new Uint8Array(array.data.buffer, array.data.byteOffset, array.data.byteLength) });

@@ -3,15 +3,19 @@
  * larger than the whole backend. Field numbers are those of onnx.proto (IR version 9).
  */
 
-/** Bytes in pieces: weights are large, and every message around them would copy them once more. */
-interface Bytes {
+/** A message of parts, none of which is copied before the whole is written: weights are large. */
+interface Message {
   readonly length: number;
-  readonly pieces: readonly Uint8Array[];
+  readonly parts: readonly Bytes[];
 }
+
+type Bytes = Uint8Array | Message;
 
 const encoder = new TextEncoder();
 
 function varint(value: number | bigint): number[] {
+  // Nearly all are small: a model is opened the sooner.
+  if (typeof value === 'number' && value >= 0 && value < 0x80) return [value];
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
   while (rest > 0x7fn) {
@@ -22,36 +26,36 @@ function varint(value: number | bigint): number[] {
   return bytes;
 }
 
-const whole = (piece: Uint8Array): Bytes => ({ length: piece.length, pieces: [piece] });
+function join(parts: readonly Bytes[]): Message {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  return { length, parts };
+}
 
-function flatten({ length, pieces }: Bytes): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(length);
+function flatten(bytes: Bytes): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(bytes.length);
   let offset = 0;
-  for (const piece of pieces) {
-    out.set(piece, offset);
-    offset += piece.length;
-  }
+  const write = (part: Bytes): void => {
+    if ('parts' in part) {
+      part.parts.forEach(write);
+      return;
+    }
+    out.set(part, offset);
+    offset += part.length;
+  };
+  write(bytes);
   return out;
 }
 
-/** Small messages become one piece, so that there are never many. */
-const smallMessage = 4096;
-
-function join(parts: readonly Bytes[]): Bytes {
-  const joined = { length: parts.reduce((total, part) => total + part.length, 0), pieces: parts.flatMap(({ pieces }) => pieces) };
-  return joined.length <= smallMessage ? whole(flatten(joined)) : joined;
-}
-
-const integer = (field: number, value: number | bigint): Bytes => whole(Uint8Array.from([...varint(field << 3), ...varint(value)]));
-const message = (field: number, value: Bytes): Bytes => join([whole(Uint8Array.from([...varint((field << 3) | 2), ...varint(value.length)])), value]);
-const bytes = (field: number, value: Uint8Array): Bytes => message(field, whole(value));
-const text = (field: number, value: string): Bytes => bytes(field, encoder.encode(value));
+const integer = (field: number, value: number | bigint): Bytes => new Uint8Array([...varint(field << 3), ...varint(value)]);
+const message = (field: number, value: Bytes): Bytes => join([new Uint8Array([...varint((field << 3) | 2), ...varint(value.length)]), value]);
+const text = (field: number, value: string): Bytes => message(field, encoder.encode(value));
 
 function float(field: number, value: number): Bytes {
   const out = new Uint8Array(5);
   out[0] = (field << 3) | 5;
   new DataView(out.buffer).setFloat32(1, value, true);
-  return whole(out);
+  return out;
 }
 
 /** ONNX's numbers for element types. */
@@ -102,7 +106,7 @@ function valueInfo(value: OnnxValue): Bytes {
 
 function initializer({ name, type, shape, content }: OnnxInitializer): Bytes {
   const head = [...shape.map((size) => integer(1, size)), integer(2, onnxTypes[type]), text(8, name)];
-  if ('data' in content) return join([...head, bytes(9, content.data)]);
+  if ('data' in content) return join([...head, message(9, content.data)]);
   const entry = (key: string, value: string | number): Bytes => message(13, join([text(1, key), text(2, String(value))]));
   return join([...head, entry('location', content.file), entry('offset', content.byteOffset), entry('length', content.byteLength), integer(14, 1)]);
 }

@@ -35,11 +35,11 @@ export function imagePattern(pattern: AttentionPattern, configuration: Pick<Prio
       return (query, key) => key <= query && (query - key) % columns === 0;
     case 'convolutional': {
       const half = Math.floor(convolutionKernelOf(configuration) / 2);
-      const reached = new Set<number>();
+      const reached = new Uint8Array(half * columns + half + 1);
       for (let row = 0; row <= half; row += 1) {
-        for (let column = -half; column <= half; column += 1) reached.add(row * columns + column);
+        for (let column = -half; column <= half; column += 1) if (row * columns + column >= 0) reached[row * columns + column] = 1;
       }
-      return (query, key) => key <= query && reached.has(query - key);
+      return (query, key) => key <= query && reached[query - key] === 1;
     }
     case 'axialRow':
       return (query, key) => key <= query && rowOf(query) === rowOf(key);
@@ -62,18 +62,20 @@ export function imagePattern(pattern: AttentionPattern, configuration: Pick<Prio
 
 /**
  * The mask of a forward pass over what stands before the picture and the first `imageTokens` image tokens: bool
- * [length, length], true where the query (row) may look at the key (column). Text looks at earlier text, images at all
- * text and at earlier image tokens by the pattern.
+ * [length, length], true where the query (row) may look at the key (column); or [queries, length], that of the last `queries`
+ * positions. Text looks at earlier text, images at all text and at earlier image tokens by the pattern.
  */
-export function jointMask(configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number): HostArrayOf<'bool'> {
+export function jointMask(configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number, queries?: number): HostArrayOf<'bool'> {
   const prefix = prefixLengthOf(configuration);
   const length = prefix + imageTokens;
+  const count = queries ?? length;
+  const first = length - count;
   const looks = imagePattern(pattern, configuration);
-  const mask = new Uint8Array(length * length);
-  for (let query = 0; query < length; query += 1) {
+  const mask = new Uint8Array(count * length);
+  for (let query = first; query < length; query += 1) {
     for (let key = 0; key <= query; key += 1) {
-      if (key < prefix || looks(query - prefix, key - prefix)) mask[query * length + key] = 1;
+      if (key < prefix || looks(query - prefix, key - prefix)) mask[(query - first) * length + key] = 1;
     }
   }
-  return boolArray([length, length], mask);
+  return boolArray([count, length], mask);
 }

@@ -17,11 +17,15 @@ export interface CacheLayout {
   readonly positions: number;
 }
 
-/** How far before its span a pattern's tokens look at most. */
+/**
+ * How far before its span a pattern's tokens look at most. Every row looks back alike, as far as there are rows before it (`imagePattern`):
+ * asking the last one is enough, and a model is opened the sooner.
+ */
 function reachOf(configuration: PriorConfiguration, pattern: AttentionPattern, span: number): number {
   const looks = imagePattern(pattern, configuration);
+  const positions = imageLengthOf(configuration);
   let reach = 0;
-  for (let query = 0; query < imageLengthOf(configuration); query += 1) {
+  for (let query = positions - configuration.grid.columns; query < positions; query += 1) {
     const start = query - (query % span);
     // The farthest key decides, and no key before the farthest one found so far is of interest.
     for (let key = 0; key < start - reach; key += 1) if (looks(query, key)) reach = start - key;
@@ -60,22 +64,22 @@ export function cacheMask(configuration: PriorConfiguration, pattern: AttentionP
   const width = prefix + read + own;
   const looks = imagePattern(pattern, configuration);
   const mask = new Uint8Array(positions * width);
+  const keysAt: Readonly<Record<CacheLayout['kind'], (index: number, query: number, start: number) => number>> = {
+    whole: (index) => index,
+    // The last position before the span that has this place.
+    ring: (index, _, start) => start - 1 - ((start - 1 - index + read) % read),
+    column: (index, query) => index * columns + (query % columns),
+  };
+  const keyAt = keysAt[layout.kind];
   for (let query = 0; query < positions; query += 1) {
     const start = query - (query % span);
     const row = mask.subarray(query * width, (query + 1) * width);
     row.fill(1, 0, prefix);
-    const keyAt = {
-      whole: (index: number) => index,
-      // The last position before the span that has this place.
-      ring: (index: number) => start - 1 - ((start - 1 - index + read) % read),
-      column: (index: number) => index * columns + (query % columns),
-    }[layout.kind];
-    const end = layout.kind === 'column' ? query : start;
-    for (let index = 0; index < read; index += 1) {
-      const key = keyAt(index);
-      if (key >= 0 && key < end && looks(query, key)) row[prefix + index] = 1;
-    }
     const first = layout.kind === 'column' ? query : start;
+    for (let index = 0; index < read; index += 1) {
+      const key = keyAt(index, query, start);
+      if (key >= 0 && key < first && looks(query, key)) row[prefix + index] = 1;
+    }
     for (let index = 0; index < own; index += 1) if (looks(query, first + index)) row[prefix + read + index] = 1;
   }
   return boolArray([positions, width], mask);

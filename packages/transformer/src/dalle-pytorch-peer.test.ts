@@ -41,7 +41,7 @@ function tokenRows(recorded: RecordedDalle, name: string): number[][] {
 
 /** Declares the logits after the first `count` image codes as `NAME text` and `NAME image`. */
 function outputPrefix(scope: TraceScope, root: ParameterScope, { configuration }: RecordedDalle, name: string, codes: Tensor, count: number): void {
-  const stream = jointStream(root, configuration, declareCondition(scope, configuration, 2), count === 0 ? undefined : sliceAxis(codes, 1, 0, count), {}, 'windowed');
+  const stream = jointStream(root, configuration, declareCondition(scope, configuration, 2), count === 0 ? undefined : sliceAxis(codes, 1, 0, count), { attention: 'windowed' });
   const prefix = prefixLengthOf(configuration);
   scope.output(`${name} text`, outputLogits(root, configuration, 'text', sliceAxis(stream, 1, 0, prefix - 1)));
   scope.output(`${name} image`, outputLogits(root, configuration, 'image', sliceAxis(stream, 1, prefix - 1, count + 1)));

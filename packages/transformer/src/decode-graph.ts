@@ -47,7 +47,7 @@ import {
 } from './layer-cache.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
 import { stackShape } from './stack-shapes.js';
-import { jointStream, outputLogits } from './transformer.js';
+import { jointStream, outputLogits, type StreamObserver } from './transformer.js';
 
 /** Names of the values that stay on the device between the calls of one decoding. */
 export const decodeStateNames = {
@@ -110,7 +110,7 @@ export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBat
       scope.state(name, value.shape);
       scope.assign(name, value);
     };
-    const stream = jointStream(parameters, configuration, given, codes, {
+    const observer: StreamObserver = {
       ...fillMemory(scope, configuration, given, batch, (x) => repeatRows(x, copies)),
       keep({ keys, values }, layer) {
         const storage = storages[layer];
@@ -121,9 +121,9 @@ export function prefillGraph(configuration: PriorConfiguration, batch: DecodeBat
         fill(decodeStateNames.keys(layer), firstKeys.image);
         fill(decodeStateNames.values(layer), firstValues.image);
       },
-    });
-    const last = reshape(sliceAxis(stream, 1, (stream.shape[1] ?? 1) - 1, 1), [rows, configuration.width]);
-    const logits = repeatRows(codeLogits(parameters, configuration, last), copies);
+    };
+    const last = jointStream(parameters, configuration, given, codes, { observer, asked: 'last' });
+    const logits = repeatRows(codeLogits(parameters, configuration, reshape(last, [rows, configuration.width])), copies);
     scope.state(decodeStateNames.logits, logits.shape);
     scope.assign(decodeStateNames.logits, logits);
     scope.output('scores', mixBranches(logits, weights, batch));

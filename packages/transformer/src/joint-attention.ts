@@ -10,9 +10,9 @@ import { windowedAttention } from './windowed-attention.js';
 /**
  * How a whole sequence attends. `masked`: every token scores every other and the pattern's mask throws away what it may not see, which
  * is what the patterns mean. `windowed`: image tokens score only the prefix and the windows their pattern needs; `full` has none and stays
- * masked. `quicker`: windowed where that saves enough.
+ * masked. `quicker`: windowed where that saves enough. `omitted`: tokens do not meet, for who only asks what parameters there are.
  */
-export type AttentionPath = 'quicker' | 'masked' | 'windowed';
+export type AttentionPath = 'quicker' | 'masked' | 'windowed' | 'omitted';
 
 /** From how many times fewer scores on windows are quicker in spite of the tokens they move. */
 const worthwhile = 1.5;
@@ -22,24 +22,31 @@ type Features = NonNullable<ConditionTensors['features']>;
 
 /** A pattern's mask without the features that are masked; a token always sees itself. */
 function hideFeatures(mask: Tensor, features: Features): Tensor {
-  const [length = 0] = mask.shape;
+  const [queries = 0, length = 0] = mask.shape;
   const [batch = 0, count = 0] = features.mask.shape;
   const everything = (shape: readonly number[]): Tensor => broadcastTo(literal(mask.builder, boolArray([], [true])), shape);
   const seen = concat([reshape(features.mask, [batch, 1, 1, count]), everything([batch, 1, 1, length - count])], 3);
   const itself = boolArray(
-    [length, length],
-    Uint8Array.from({ length: length * length }, (_, place) => (place % (length + 1) === 0 ? 1 : 0)),
+    [queries, length],
+    Uint8Array.from({ length: queries * length }, (_, place) => (place % length === length - queries + Math.floor(place / length) ? 1 : 0)),
   );
   return logicalOr(logicalAnd(mask, seen), literal(mask.builder, itself));
 }
 
-function maskOf(scope: TraceScope, configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number, features: Features | undefined): Tensor {
-  const open = scope.literal(jointMask(configuration, pattern, imageTokens));
+function maskOf(scope: TraceScope, configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number, features: Features | undefined, queries?: number): Tensor {
+  const open = scope.literal(jointMask(configuration, pattern, imageTokens, queries));
   return features === undefined ? open : hideFeatures(open, features);
 }
 
-function maskedPath(scope: TraceScope, configuration: PriorConfiguration, pattern: AttentionPattern, imageTokens: number, features: Features | undefined): Attend {
-  const mask = maskOf(scope, configuration, pattern, imageTokens, features);
+function maskedPath(
+  scope: TraceScope,
+  configuration: PriorConfiguration,
+  pattern: AttentionPattern,
+  imageTokens: number,
+  features: Features | undefined,
+  queries?: number,
+): Attend {
+  const mask = maskOf(scope, configuration, pattern, imageTokens, features, queries);
   const attend = attentionOf(choicesOf(configuration).stable);
   return (queries, { keys, values }) => attend(queries, keys, values, { mask });
 }
@@ -75,7 +82,10 @@ function windowedPath(
   };
 }
 
-/** How the tokens of what stands before the picture and of the first `imageTokens` image tokens attend, layer by layer. */
+/**
+ * How the tokens of what stands before the picture and of the first `imageTokens` image tokens attend, layer by layer: all of them, or
+ * the last ones alone, if `attend` is given fewer queries than keys.
+ */
 export function jointAttention(
   scope: TraceScope,
   configuration: PriorConfiguration,
@@ -83,7 +93,9 @@ export function jointAttention(
   imageTokens: number,
   path: AttentionPath = 'quicker',
 ): Stream['attend'] {
+  if (path === 'omitted') return (_, { values }) => values;
   const patterns = layerPatterns(configuration);
+  const length = prefixLengthOf(configuration) + imageTokens;
   const ways = new Map(
     [...new Set(patterns)].map((pattern) => {
       const windows = imageTokens === 0 || path === 'masked' ? undefined : windowsOf(pattern, configuration, imageTokens);
@@ -93,8 +105,10 @@ export function jointAttention(
     }),
   );
   return (queries, own, layer) => {
-    const attend = ways.get(patterns[layer] ?? 'full');
-    if (attend === undefined) throw new RangeError(`the configuration has no layer ${layer}`);
-    return attend(queries, own);
+    const pattern = patterns[layer];
+    const attend = pattern === undefined ? undefined : ways.get(pattern);
+    if (pattern === undefined || attend === undefined) throw new RangeError(`the configuration has no layer ${layer}`);
+    const [, , count = 0] = queries.shape;
+    return (count === length ? attend : maskedPath(scope, configuration, pattern, imageTokens, features, count))(queries, own);
   };
 }

@@ -89,14 +89,20 @@ function crossAttend(parameters: ParameterScope, configuration: PriorConfigurati
   };
 }
 
+export interface StreamOptions {
+  readonly attention?: AttentionPath;
+  readonly observer?: StreamObserver;
+  /** Whether every position's last state is wanted, or that of the last position alone: [batch, 1, width]. Default all. */
+  readonly asked?: 'all' | 'last';
+}
+
 /** Runs the blocks over what stands before the picture and the first image tokens at once: [batch, length, width]. */
 export function jointStream(
   parameters: ParameterScope,
   configuration: PriorConfiguration,
   given: ConditionTensors,
   codes: Tensor | undefined,
-  observer: StreamObserver = {},
-  path?: AttentionPath,
+  { observer = {}, attention: path, asked = 'all' }: StreamOptions = {},
 ): Tensor {
   const count = codes?.shape[1] ?? 0;
   const prefix = embedPrefix(parameters, configuration, given);
@@ -115,6 +121,7 @@ export function jointStream(
       observer.keep?.(own, layer);
       return attendJointly(queries, own, layer);
     },
+    asked,
     passLayer: (residual) => observer.keepResidual?.(residual),
     ...(rotary === undefined ? {} : { rotate: (heads: Tensor) => rotateHeads(configuration, heads, rotary.cosines, rotary.sines) }),
     ...(tokenShift
@@ -137,19 +144,20 @@ export interface PriorLogits {
   readonly image: Tensor;
 }
 
-export interface LogitsOptions {
-  readonly attention?: AttentionPath;
-  readonly observer?: StreamObserver;
-}
-
 /**
  * The whole model: what it is told, and codes int32 [batch, positions]. Each input position predicts the next token; the
  * last code predicts nothing and is not read.
  */
-export function priorLogits(parameters: ParameterScope, configuration: PriorConfiguration, given: ConditionTensors, codes: Tensor, options: LogitsOptions = {}): PriorLogits {
+export function priorLogits(
+  parameters: ParameterScope,
+  configuration: PriorConfiguration,
+  given: ConditionTensors,
+  codes: Tensor,
+  options: Omit<StreamOptions, 'asked'> = {},
+): PriorLogits {
   const positions = imageLengthOf(configuration);
   const predictedText = predictedTextOf(configuration);
-  const stream = jointStream(parameters, configuration, given, sliceAxis(codes, 1, 0, positions - 1), options.observer, options.attention);
+  const stream = jointStream(parameters, configuration, given, sliceAxis(codes, 1, 0, positions - 1), options);
   return {
     ...(predictedText === 0 ? {} : { text: outputLogits(parameters, configuration, 'text', sliceAxis(stream, 1, 0, predictedText)) }),
     image: outputLogits(parameters, configuration, 'image', sliceAxis(stream, 1, prefixLengthOf(configuration) - 1, positions)),
@@ -163,7 +171,7 @@ export function priorParameters(configuration: PriorConfiguration): ReadonlyMap<
     const tree = createParameterTree(scope, 'constant');
     const given = declareCondition(scope, configuration, 1);
     const codes = scope.input('codes', [1, imageLengthOf(configuration)], 'int32');
-    const { text, image } = priorLogits(tree.root, configuration, given, codes);
+    const { text, image } = priorLogits(tree.root, configuration, given, codes, { attention: 'omitted' });
     if (text !== undefined) scope.output('text', text);
     scope.output('image', image);
     specs = tree.specs;

@@ -22,7 +22,7 @@ function hasUnclaimed(graph: Graph, claimed: ReadonlySet<CompositeName>): boolea
 /** What every backend does first: opens unclaimed composites, drops dead nodes and movements of nothing, merges equal nodes, verifies. */
 export function prepareGraph(graph: Graph, options: { readonly composites: ReadonlySet<CompositeName> }): Graph {
   const withoutDead = (current: Graph): Graph => rewriteGraph(current, () => undefined);
-  const opened = decomposeComposites(withoutDead(graph), options.composites);
+  const opened = decomposeComposites(graph, options.composites);
   // What was simplified away is still there, read by nobody.
   return withoutDead(rewriteGraph(opened, simplify));
 }

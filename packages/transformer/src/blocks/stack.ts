@@ -1,4 +1,4 @@
-import { add, type Initializer, linear, multiply, type ParameterScope, reshape, split, type Tensor, transpose } from '@tesserae/core';
+import { add, type Initializer, linear, multiply, type ParameterScope, reshape, sliceAxis, split, type Tensor, transpose } from '@tesserae/core';
 import type { BlockChoices } from './choices.js';
 import { feedForward } from './feed-forward.js';
 import { residualPart } from './norms.js';
@@ -31,6 +31,8 @@ export interface Stream {
   shift?(normal: Tensor, place: string): Tensor;
   /** Told the residual stream, or both streams of a reversible network, before the first layer and after every layer. */
   passLayer?(residual: readonly Tensor[]): void;
+  /** What is asked of the stack: every position, or the last one alone, for which the last layer then works alone where it can. Default: all. */
+  readonly asked?: 'all' | 'last';
   /** Meets an encoder's tokens: queries as in `attend`. Without it the blocks have no cross-attention. */
   attendEncoder?(queries: Tensor, layer: number): Tensor;
 }
@@ -55,14 +57,30 @@ function fromHeads(x: Tensor): Tensor {
   return reshape(transpose(x, [0, 2, 1, 3]), [batch * length, heads * headSize]);
 }
 
-function selfAttention(place: ParameterScope, shape: StackShape, rows: Tensor, batch: number, layer: number, stream: Stream): Tensor {
+/** The last position of each: [batch·length, width] → [batch, width]. */
+function lastOfEach(rows: Tensor, batch: number): Tensor {
+  const [count = 0, width = 0] = rows.shape;
+  const length = count / Math.max(1, batch);
+  return reshape(sliceAxis(reshape(rows, [batch, length, width]), 1, length - 1, 1), [batch, width]);
+}
+
+interface AttentionCall {
+  readonly layer: number;
+  readonly stream: Stream;
+  readonly batch: number;
+  /** Whether only the last position's answer is wanted. */
+  readonly onlyLast: boolean;
+}
+
+function selfAttention(place: ParameterScope, shape: StackShape, rows: Tensor, { layer, stream, batch, onlyLast }: AttentionCall): Tensor {
   const { width, heads, headSize, choices } = shape;
   const { attentionInput, attentionOutput } = choices.biases;
   const joint = linear(place.child('input'), rows, { features: 3 * heads * headSize, initializer: normal(weightDeviation), bias: attentionInput });
   // Queries, keys and values lie behind one another, each head by head: all become heads first and are told apart then.
   const inHeads = toHeads(joint, batch, shape);
   const [queries = joint, keys = joint, values = joint] = split(stream.rotate?.(inHeads) ?? inHeads, 1, 3);
-  const attended = fromHeads(stream.attend(queries, { keys, values }, layer));
+  const asking = onlyLast ? sliceAxis(queries, 2, (queries.shape[2] ?? 1) - 1, 1) : queries;
+  const attended = fromHeads(stream.attend(asking, { keys, values }, layer));
   return linear(place.child('output'), attended, { features: width, initializer: residualWeights(shape), bias: attentionOutput });
 }
 
@@ -88,16 +106,16 @@ export function encoderKeysAndValues(parameters: ParameterScope, shape: StackSha
   return { keys, values };
 }
 
-/** The blocks, without the final norm: [batch, length, width] → the same. */
+/** The blocks, without the final norm: [batch, length, width] → the same, or [batch, 1, width] if only the last position is asked for. */
 export function runStack(parameters: ParameterScope, shape: StackShape, input: Tensor, stream: Stream): Tensor {
   const { width, layers, choices } = shape;
   const [batch = 0, length = 0] = input.shape;
   const blocks = parameters.child('blocks');
   const shifted = (rows: Tensor, place: string): Tensor => (choices.tokenShift ? (stream.shift?.(rows, place) ?? rows) : rows);
 
-  const attentionPart = (x: Tensor, layer: number): Tensor =>
+  const attentionPart = (x: Tensor, layer: number, onlyLast = false): Tensor =>
     residualPart(blocks.child(`${layer}`).child('attention'), choices, x, layer, 'attention', (rows) =>
-      selfAttention(blocks.child(`${choices.attentionOf[layer] ?? layer}`).child('attention'), shape, shifted(rows, shiftPlaces(layer)[0]), batch, layer, stream),
+      selfAttention(blocks.child(`${choices.attentionOf[layer] ?? layer}`).child('attention'), shape, shifted(rows, shiftPlaces(layer)[0]), { layer, stream, batch, onlyLast }),
     );
   const crossAttentionPart = (x: Tensor, layer: number, attend: (queries: Tensor) => Tensor): Tensor => {
     const place = blocks.child(`${layer}`).child('crossAttention');
@@ -117,6 +135,9 @@ export function runStack(parameters: ParameterScope, shape: StackShape, input: T
   let second = x;
   const passLayer = (): void => stream.passLayer?.(choices.reversible ? [x, second] : [x]);
   passLayer();
+  const isLast = stream.asked === 'last' && length > 1;
+  // A shifted token reads its neighbours', and of reversible streams the sum is asked.
+  const cutsLast = isLast && !choices.tokenShift && !choices.reversible;
   for (let layer = 0; layer < layers; layer += 1) {
     const attendEncoder = stream.attendEncoder?.bind(stream);
     if (choices.reversible) {
@@ -125,7 +146,8 @@ export function runStack(parameters: ParameterScope, shape: StackShape, input: T
       passLayer();
       continue;
     }
-    x = add(x, attentionPart(x, layer));
+    const onlyLast = cutsLast && layer === layers - 1;
+    x = add(onlyLast ? lastOfEach(x, batch) : x, attentionPart(x, layer, onlyLast));
     if (attendEncoder !== undefined)
       x = add(
         x,
@@ -134,5 +156,6 @@ export function runStack(parameters: ParameterScope, shape: StackShape, input: T
     x = add(x, feedForwardPart(x, layer));
     passLayer();
   }
-  return reshape(choices.reversible ? multiply(add(x, second), 0.5) : x, [batch, length, width]);
+  const made = choices.reversible ? multiply(add(x, second), 0.5) : x;
+  return isLast ? reshape(cutsLast ? made : lastOfEach(made, batch), [batch, 1, width]) : reshape(made, [batch, length, width]);
 }

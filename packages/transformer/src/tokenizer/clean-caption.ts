@@ -1,4 +1,5 @@
 import { unescapeHtml, windowsCharacter } from './html-entities.js';
+import { mendEncoding } from './mend-encoding.js';
 
 /** Ligatures and letters of two as ftfy takes them apart: by NFKC, but for the long s, which stays long. */
 const ligatures = /[\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\ufb00-\ufb06]/g;
@@ -10,10 +11,10 @@ const controls = /[\0-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const terminalEscapes = /\x1b\[[\d;]*[a-zA-Z]/g;
 
-/** ftfy's `fix_text` (its order and defaults), but for one step: text that was decoded wrongly (`cafÃ©`) stays so. A sentence typed here is no such text. */
+/** ftfy's `fix_text`, its order and defaults; which text was decoded wrongly is told by a plainer rule (`mendEncoding`). */
 function fixText(text: string): string {
   const unescaped = text.includes('<') ? text : unescapeHtml(text, { strict: true });
-  return unescaped
+  return mendEncoding(unescaped)
     .replace(/[\x80-\x9f]/g, (control) => windowsCharacter(control.charCodeAt(0)))
     .replace(terminalEscapes, '')
     .replace(ligatures, (ligature) => (ligature === '\ufb05' ? 'ſt' : ligature.normalize('NFKC')))

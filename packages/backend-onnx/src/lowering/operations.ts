@@ -13,6 +13,7 @@ import {
 import { onnxTypes } from '../protobuf.js';
 import { convAttributes, lowerFilterGradient, lowerInputGradient } from './convolution.js';
 import { type Emitter, float, integer, integers, onnxTypeOf, text } from './emitter.js';
+import { emitColumnSums, emitLongProduct } from './long-sums.js';
 
 /** Composites that reach ONNX whole. */
 export const claimedComposites = [
@@ -142,8 +143,12 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   logicalAnd: broadcasting('And'),
   logicalOr: broadcasting('Or'),
   where: throughInt32(broadcasting('Where'), [1, 2]),
-  reduceSum: ({ emitter, inputs, attributes: { axes, keepDimensions } }) =>
-    emitter.emit('ReduceSum', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
+  reduceSum: (call) => {
+    const { emitter, inputs, attributes, type } = call;
+    const { axes, keepDimensions } = attributes;
+    const asProduct = emitColumnSums(emitter, at(call, 0), { shape: shapeAt(call, 0), dtype: type.dtype }, attributes, type.shape);
+    return asProduct ?? emitter.emit('ReduceSum', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) });
+  },
   reduceMax: ({ emitter, inputs, attributes: { axes, keepDimensions } }) =>
     emitter.emit('ReduceMax', [...inputs, emitter.integers(axes)], { keepdims: integer(keepDimensions ? 1 : 0) }),
   argMax: ({ emitter, inputs, attributes: { axis } }) =>
@@ -178,6 +183,9 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
       attributes: { transposeA, transposeB },
     } = call;
     if (!transposeA && !transposeB) return emitter.emit('MatMul', inputs);
+    const [left, right] = [shapeAt(call, 0), shapeAt(call, 1)];
+    const long = transposeA && !transposeB && left.length === 2 && right.length === 2 ? emitLongProduct(emitter, [at(call, 0), at(call, 1)], left, right) : undefined;
+    if (long !== undefined) return long;
     if (emitter.contrib) return emitter.emit('FusedMatMul', inputs, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }, 'com.microsoft');
     const swapped = (index: number): string => {
       const rank = shapeAt(call, index).length;

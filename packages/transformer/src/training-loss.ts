@@ -14,9 +14,10 @@ export interface PriorLossOptions {
   readonly attention?: AttentionPath;
   /**
    * `layers`: the backward pass keeps what goes from layer to layer and computes the rest of each layer again when it gets there: about a third
-   * more work, memory for the inner values of one layer only. The numbers are the same. Default `none`.
+   * more work, memory for the inner values of one layer only. `cheap`: of each layer only what costs little for its memory: activations, norms, and the
+   * weights and keys of attention on windows; no product with a layer's matrix. The numbers are the same. Default `none`.
    */
-  readonly recompute?: 'none' | 'layers';
+  readonly recompute?: 'none' | 'cheap' | 'layers';
 }
 
 /**
@@ -30,7 +31,7 @@ export function priorTrainingLoss(configuration: PriorConfiguration, { batch, at
     const given = declareCondition(scope, configuration, batch);
     const codes = scope.input('codes', [batch, imageLengthOf(configuration)], 'int32');
     const residuals: (readonly Tensor[])[] = [];
-    const backward = { checkpoints: residuals, recompute: recompute === 'layers' };
+    const backward = { checkpoints: residuals, recompute: recompute === 'layers' ? ('all' as const) : recompute };
     const logits = priorLogits(parameters, configuration, given, codes, {
       ...(attention === undefined ? {} : { attention }),
       observer: { keepResidual: (residual) => residuals.push(residual) },

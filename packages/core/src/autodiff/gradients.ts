@@ -2,6 +2,7 @@ import { TesseraeError } from '../errors/index.js';
 import { type GraphBuilder, isComposite, literal, type Node, type NodeOf, type OperationAttributes, type OperationName, type PrimitiveName, type Tensor } from '../graph/index.js';
 import { broadcastTo, decompose, reduceSum, reshape } from '../ops/index.js';
 import { float32Array, formatShape, type Shape, sameShape } from '../tensor/index.js';
+import type { Recompute } from './cheap-values.js';
 import { compositeRules } from './composite-rules.js';
 import { elementwiseRules } from './elementwise-rules.js';
 import { type Checkpoints, type LayerWalk, plainWalk, walkByLayers } from './layer-walk.js';
@@ -97,8 +98,8 @@ function pullBackWith(builder: GraphBuilder, walk: LayerWalk, ...[outputs, wrt]:
 export interface GradientOptions {
   /** Values between layers: each layer's gradients are then complete before those of the layer before it begin, so that its values can be freed. */
   readonly checkpoints?: Checkpoints;
-  /** Keep only the checkpoints, and compute what is between them again. Default false. */
-  readonly recompute?: boolean;
+  /** `all`: keep only the checkpoints, and compute what is between them again; `cheap`: only what costs little for its memory. Default `none`. */
+  readonly recompute?: Recompute;
 }
 
 /**
@@ -107,7 +108,7 @@ export interface GradientOptions {
  * @param loss a float32 scalar.
  * @throws TesseraeError `not-differentiable` when the loss is no float32 scalar or a `wrt` is no float32 tensor.
  */
-export function gradients(loss: Tensor, wrt: readonly Tensor[], { checkpoints = [], recompute = false }: GradientOptions = {}): Tensor[] {
+export function gradients(loss: Tensor, wrt: readonly Tensor[], { checkpoints = [], recompute = 'none' }: GradientOptions = {}): Tensor[] {
   if (loss.dtype !== 'float32' || loss.shape.length !== 0) {
     throw new TesseraeError('not-differentiable', `The loss is ${loss.dtype} ${formatShape(loss.shape)}, not a float32 scalar.`, {
       remedy: 'Reduce it with reduceMean or reduceSum first.',

@@ -1,4 +1,4 @@
-import { type Checkpoints, gradients } from '../autodiff/index.js';
+import { type Checkpoints, gradients, type Recompute } from '../autodiff/index.js';
 import { TesseraeError } from '../errors/index.js';
 import { type Graph, type Tensor, type TraceScope, trace } from '../graph/index.js';
 import { createParameterTree, initialiseParameters, type ParameterScope, type ParameterSpec, type ParameterTree } from '../modules/index.js';
@@ -47,9 +47,9 @@ export interface LossResult {
    * `scope.state(stateNames.running(name), shape)`.
    */
   readonly running?: Readonly<Record<string, RunningValue>>;
-  /** Values between layers, for the backward pass to go layer by layer, and whether it computes again what lies between them. Default: not. */
+  /** Values between layers, for the backward pass to go layer by layer, and what it computes again of what lies between them. Default: nothing. */
   readonly checkpoints?: Checkpoints;
-  readonly recompute?: boolean;
+  readonly recompute?: Recompute;
 }
 
 /** A loss written with core operations: declares its inputs on `scope` and its weights on `parameters`. */
@@ -90,7 +90,7 @@ function traceBackward(scope: TraceScope, lossFunction: LossFunction): Backward 
   const step = scope.state(stateNames.step, [], 'int32');
   const result = lossFunction({ scope, parameters: tree.root, step });
   const names = [...tree.tensors.keys()];
-  const computed = gradients(result.loss, [...tree.tensors.values()], { checkpoints: result.checkpoints ?? [], recompute: result.recompute ?? false });
+  const computed = gradients(result.loss, [...tree.tensors.values()], { checkpoints: result.checkpoints ?? [], recompute: result.recompute ?? 'none' });
   const gradientOf = new Map(computed.map((gradient, index) => [names[index] ?? '', gradient] as const));
   return { ...result, tree, step, gradientOf, gradientNames: new Map(Array.from(gradientOf, ([parameter, { node }]) => [node, `gradient of ${parameter}`])) };
 }

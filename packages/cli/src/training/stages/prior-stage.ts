@@ -26,7 +26,7 @@ export const priorOptions: Readonly<Record<string, OptionSpec>> = {
   'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
   'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
   accumulate: { type: 'string', value: 'N', help: 'make every update of the prior the mean of N such batches: N times the pictures in the memory of one (default 1)' },
-  recompute: { type: 'string', value: 'NAME', help: 'none (default), or layers: a quarter more time, far less memory' },
+  recompute: { type: 'string', value: 'NAME', help: 'none (default); cheap: about as quick, less memory; layers: a quarter more time, far less memory' },
   'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-3)' },
   schedule: {
     type: 'string',
@@ -73,7 +73,7 @@ export function planPrior(options: OptionValues): PriorPlan {
   if (plateauWindow !== undefined && schedule !== 'plateau') throw new UsageError('--plateau-window is for --schedule plateau.');
   const samples = samplesOf(options);
   const recompute = textOption(options, 'recompute') ?? 'none';
-  if (recompute !== 'none' && recompute !== 'layers') throw new UsageError(`--recompute ${recompute}: use none or layers.`);
+  if (recompute !== 'none' && recompute !== 'cheap' && recompute !== 'layers') throw new UsageError(`--recompute ${recompute}: use none, cheap or layers.`);
   return {
     recompute,
     vocabularySize: wholeOption(options, 'vocabulary', 1024, 257),

@@ -1,9 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { nodeAt, prepareGraph, sizeOf } from '@tesserae/core';
 import type { PriorConfiguration, PriorLossOptions } from '@tesserae/transformer';
 import { type Benchmark, cost, type Figure, shares } from './benchmark.js';
 import { interleave } from './measure.js';
+import { priorStep } from './prior-step.js';
 import type { StepAnswer, StepSetting } from './step-process.js';
 
 const batch = 2;
@@ -40,12 +42,29 @@ async function stepIn(child: ChildProcess): Promise<StepAnswer> {
   return Promise.race([answer, ended]);
 }
 
+/** Floating-point operations of the products of a step, by the traced graph: only those of attention have heads, an axis of their own. */
+function productsOf(configuration: PriorConfiguration): { readonly attention: number; readonly others: number } {
+  const graph = prepareGraph(priorStep(configuration, { batch }).step.graph, { composites: new Set() });
+  let [attention, others] = [0, 0];
+  for (const node of graph.nodes) {
+    if (node.operation !== 'matMul') continue;
+    const left = nodeAt(graph, node.inputs[0] ?? 0).shape;
+    const operations = 2 * sizeOf(node.shape) * (left[left.length - (node.attributes.transposeA ? 2 : 1)] ?? 0);
+    if (left.length > 3) attention += operations;
+    else others += operations;
+  }
+  return { attention, others };
+}
+
 async function measureWidth(width: number, rounds: number): Promise<Figure[]> {
   const children = {
     full: startProcess(configurationOf(width, 'full')),
     paper: startProcess(configurationOf(width, 'paper')),
-    recomputed: startProcess(configurationOf(width, 'paper'), { recompute: 'layers' }),
+    cheap: startProcess(configurationOf(width, 'paper'), { recompute: 'cheap' }),
+    layers: startProcess(configurationOf(width, 'paper'), { recompute: 'layers' }),
   };
+  const [whole, cut] = [productsOf(configurationOf(width, 'full')), productsOf(configurationOf(width, 'paper'))];
+  const operations = whole.attention + whole.others;
   const names = Object.keys(children) as (keyof typeof children)[];
   const latest = new Map<keyof typeof children, StepAnswer>();
   try {
@@ -54,19 +73,24 @@ async function measureWidth(width: number, rounds: number): Promise<Figure[]> {
       latest.set(name, answer);
       return answer.seconds;
     };
-    const seconds = await interleave({ full: contestant('full'), paper: contestant('paper'), recomputed: contestant('recomputed') }, rounds, 2);
+    const seconds = await interleave({ full: contestant('full'), paper: contestant('paper'), cheap: contestant('cheap'), layers: contestant('layers') }, rounds, 2);
     const mebibytes = (name: keyof typeof children): number => (latest.get(name)?.peak ?? Number.NaN) / 2 ** 20;
     const own = (name: keyof typeof children): number => mebibytes(name) - (latest.get(name)?.before ?? Number.NaN) / 2 ** 20;
     const milliseconds = (name: keyof typeof children): number[] => seconds[name].map((taken) => 1000 * taken);
     const at = `width ${width}:`;
     return [
       cost(`${at} time, paper / full`, '%', shares(seconds.paper, seconds.full), 50),
-      cost(`${at} time, paper recomputed / full`, '%', shares(seconds.recomputed, seconds.full)),
+      cost(`${at} time, paper with cheap values recomputed / full`, '%', shares(seconds.cheap, seconds.full), 50),
+      cost(`${at} time, paper with layers recomputed / full`, '%', shares(seconds.layers, seconds.full)),
+      // What no pattern makes quicker, and what is left with the paper's: a bound at equal speed of all products.
+      cost(`${at} operations of products outside attention / all of full`, '%', [(100 * whole.others) / operations]),
+      cost(`${at} operations of products, paper / full`, '%', [(100 * (cut.attention + cut.others)) / operations]),
       ...names.map((name) => cost(`${at} time, ${name}`, 'ms', milliseconds(name))),
       // One peak a process, not one a round.
       cost(`${at} peak memory, paper / full`, '%', shares([mebibytes('paper')], [mebibytes('full')]), 50),
       cost(`${at} the same above the idle process`, '%', shares([own('paper')], [own('full')])),
-      cost(`${at} peak memory, paper recomputed / full`, '%', shares([mebibytes('recomputed')], [mebibytes('full')])),
+      cost(`${at} peak memory, paper with cheap values recomputed / full`, '%', shares([mebibytes('cheap')], [mebibytes('full')]), 50),
+      cost(`${at} peak memory, paper with layers recomputed / full`, '%', shares([mebibytes('layers')], [mebibytes('full')])),
       ...names.map((name) => cost(`${at} peak memory, ${name}`, 'MiB', [mebibytes(name)])),
     ];
   } finally {

@@ -19,7 +19,7 @@ export function emitLongProduct(emitter: Emitter, [a, b]: readonly [string, stri
 
 /**
  * A sum over leading axes as a product with a row of ones, as the gradient of a bias is: ONNX Runtime's sum walks the memory in strides, and takes
- * two to four times as long. Undefined for other sums and for small ones.
+ * two to four times as long on a CPU. Undefined elsewhere, for other sums and for small ones.
  */
 export function emitColumnSums(
   emitter: Emitter,
@@ -28,6 +28,7 @@ export function emitColumnSums(
   { axes, keepDimensions }: OperationAttributes['reduceSum'],
   result: Shape,
 ): string | undefined {
+  if (!emitter.contrib) return undefined;
   const leading = [...axes].sort((one, other) => one - other).every((axis, index) => axis === index);
   const rows = sizeOf(shape.slice(0, axes.length));
   const columns = sizeOf(shape.slice(axes.length));

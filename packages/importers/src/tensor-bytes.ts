@@ -26,14 +26,36 @@ function checkBits({ name, file }: CheckpointTensor, bits: Int32Array | Int16Arr
   }
 }
 
+/**
+ * How many numbers, from the first on, are known to be finite: as many as there are whole fours, or none. Finite numbers have a finite sum, which in
+ * double precision cannot overflow, and NaN and infinity stay in it. Four sums, so that no addition waits for the one before: twice as fast as
+ * looking at every number's bits, which is left to do for the rest.
+ */
+function knownFinite(numbers: Float32Array): number {
+  let first = 0;
+  let second = 0;
+  let third = 0;
+  let fourth = 0;
+  const whole = numbers.length & ~3;
+  for (let index = 0; index < whole; index += 4) {
+    first += numbers[index] ?? 0;
+    second += numbers[index + 1] ?? 0;
+    third += numbers[index + 2] ?? 0;
+    fourth += numbers[index + 3] ?? 0;
+  }
+  return Number.isFinite(first + second + third + fourth) ? whole : 0;
+}
+
 /** Bytes that start where numbers may. */
 function aligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
 }
 
 function checkFinite(source: CheckpointTensor, bytes: Uint8Array, type: 'F32' | 'F16', first = 0): void {
-  if (type === 'F32') checkBits(source, new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), 0x7f800000, first);
-  else checkBits(source, new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), 0x7c00, first);
+  if (type === 'F32') {
+    const known = knownFinite(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+    checkBits(source, new Int32Array(bytes.buffer, bytes.byteOffset + known * 4, bytes.length / 4 - known), 0x7f800000, first + known);
+  } else checkBits(source, new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), 0x7c00, first);
 }
 
 async function castBytes(source: CheckpointTensor, target: 'F32' | 'F16', options: ReadOptions): Promise<Uint8Array> {

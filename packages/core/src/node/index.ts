@@ -1,8 +1,9 @@
 export { type OpenFile, writeFileAtomically } from './atomic-file.js';
-export { type CopiedModelPart, type ModelPartContent, type OpenedModel, openModelFolder, readJsonFile, sha256OfFile, writeModelParts } from './model-folder.js';
+export { sha256OfFile } from './file-hash.js';
+export { missingFile } from './missing-file.js';
+export { type CopiedModelPart, type ModelPartContent, type OpenedModel, openModelFolder, readJsonFile, writeModelParts } from './model-folder.js';
 export {
   fileExists,
-  missingFile,
   openSafetensorsFile,
   readSafetensorsFile,
   readSafetensorsHeader,

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -7,22 +6,11 @@ import { TesseraeError } from '../errors/index.js';
 import type { HostArray } from '../tensor/index.js';
 import { type EncodeSafetensorsOptions, encodeSafetensors, type ModelIndex, type ModelPart, parseModelIndex } from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
-import { fileExists, missingFile, openSafetensorsFile, type StreamedTensor, streamSafetensors } from './safetensors-file.js';
+import { sha256OfFile, writeHashedFile } from './file-hash.js';
+import { missingFile } from './missing-file.js';
+import { fileExists, openSafetensorsFile, type StreamedTensor, streamSafetensors } from './safetensors-file.js';
 
 const indexName = 'model_index.json';
-
-/** A file's SHA-256 as hexadecimal text, read in pieces. @throws TesseraeError `file-missing`. */
-export async function sha256OfFile(path: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20, ...(options.signal === undefined ? {} : { signal: options.signal }) }))
-      hash.update(piece as Uint8Array);
-  } catch (cause) {
-    options.signal?.throwIfAborted();
-    return missingFile(path, cause);
-  }
-  return hash.digest('hex');
-}
 
 /** Reads and parses a JSON file. @throws TesseraeError `file-missing` or `file-corrupt`. */
 export async function readJsonFile(path: string): Promise<unknown> {
@@ -56,13 +44,6 @@ export interface CopiedModelPart {
   readonly copiedFrom: OpenedModel;
 }
 
-async function* hashing(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, hash: Hash): AsyncIterable<Uint8Array> {
-  for await (const piece of pieces) {
-    hash.update(piece);
-    yield piece;
-  }
-}
-
 async function readIndex(folder: string): Promise<ModelIndex> {
   const path = join(folder, indexName);
   if (!(await fileExists(path))) {
@@ -77,9 +58,7 @@ async function copyPart(from: OpenedModel, name: string, to: string): Promise<Mo
   for (const [file, expected] of Object.entries(part.sha256)) {
     const source = join(from.folder, part.folder, file);
     if (basename(file) !== file || !(await fileExists(source))) return missingFile(source, { code: 'ENOENT' });
-    const hash = createHash('sha256');
-    await writeFileAtomically(join(to, part.folder, file), hashing(createReadStream(source, { highWaterMark: 1 << 20 }), hash));
-    if (hash.digest('hex') !== expected) damaged(source);
+    if ((await writeHashedFile(join(to, part.folder, file), createReadStream(source, { highWaterMark: 1 << 20 }))) !== expected) damaged(source);
   }
   return part;
 }
@@ -114,9 +93,7 @@ export async function writeModelParts(
     }
     const hashes: Record<string, string> = {};
     const write = async (file: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> => {
-      const hash = createHash('sha256');
-      await writeFileAtomically(join(folder, part.folder, file), hashing(pieces, hash));
-      hashes[file] = hash.digest('hex');
+      hashes[file] = await writeHashedFile(join(folder, part.folder, file), pieces);
     };
     for (const [file, content] of Object.entries(part.files)) await write(file, [new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`)]);
     const { weights } = part;

@@ -13,15 +13,7 @@ import {
   safetensorsTypes,
 } from '../weights/index.js';
 import { writeFileAtomically } from './atomic-file.js';
-
-/** Tells a missing file from other trouble. */
-export function missingFile(path: string, cause: unknown): never {
-  const absent = typeof cause === 'object' && cause !== null && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
-  throw new TesseraeError('file-missing', absent ? `${path} does not exist.` : `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`, {
-    remedy: 'Check the path.',
-    cause,
-  });
-}
+import { missingFile } from './missing-file.js';
 
 async function readExactly(handle: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);

@@ -276,6 +276,10 @@ describe('a conversion that cannot be', () => {
       message: expect.stringContaining("'encoder.0.0.bias' is not finite (NaN or infinite) at element 2"),
     });
     weights.set('encoder.0.0.bias', float32Array([4], [1, 2, 1e6, 4]));
+    // Three numbers: none of the fours that are added up.
+    const [last = ''] = Array.from(weights).flatMap(([name, { shape }]) => (shape.length === 1 && shape[0] === 3 ? [name] : []));
+    const broken = new Map([...weights, [last, float32Array([3], [1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])] as const]);
+    expect((await refused(broken)).message).toContain(`'${last}' is not finite (NaN or infinite) at element 1`);
     expect(await refused(weights, { ...imageSize, floats: 'float16' })).toMatchObject({ code: 'numerical-failure', message: expect.stringContaining('1000000') });
   });
 

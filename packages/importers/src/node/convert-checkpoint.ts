@@ -1,7 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { sizeOf, TesseraeError } from '@tesserae/core';
-import { type OpenedModel, openModelFolder, writeModelParts } from '@tesserae/core/node';
+import { type OpenedModel, openModelFolder, sha256OfFile, writeModelParts } from '@tesserae/core/node';
 import { parseImageTokenizerConfiguration } from '@tesserae/dvae';
 import { parsePriorConfiguration } from '@tesserae/transformer';
 import type { ReadOptions } from '../byte-source.js';
@@ -10,7 +10,6 @@ import type { PartName } from '../families/family.js';
 import { type PlannedPart, planConversion } from '../plan-conversion.js';
 import { type FloatType, plannedBytes, plannedPieces, writtenType } from '../tensor-bytes.js';
 import { planTextTokenizers } from '../text-tokenizers.js';
-import { hashInBackground } from './hash-in-background.js';
 import { openPeerFiles } from './peer-files.js';
 import { textTokenizersAt, textTokenizersBeside } from './text-tokenizer-files.js';
 
@@ -191,7 +190,7 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
     ]);
     for (const path of all) {
       const { size: bytes } = await stat(path);
-      sources.push({ file: basename(path), bytes, sha256: await hashInBackground(path, bytes, { signal }) });
+      sources.push({ file: basename(path), bytes, sha256: await sha256OfFile(path, { signal }) });
     }
     return sources;
   };

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, read } from 'node:fs';
 import { promisify } from 'node:util';
 import { missingFile } from '@tesserae/core/node';
 import { type ByteSource, checkRange } from '../byte-source.js';
+import { readingMemory } from '../reading-memory.js';
 import { refuseDamaged } from '../refusal.js';
 
 /** Some systems read at most 2 GiB at once. */
@@ -53,7 +54,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
     async read(offset, length, options) {
       checkRange({ name: path, size }, offset, length);
       // Not zeroed first: every byte is read into, or the read fails. Not pooled: its buffer is its own.
-      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+      const bytes = readingMemory(length, (size) => Buffer.allocUnsafeSlow(size).buffer);
       await readInto(offset, bytes, options);
       return bytes;
     },

@@ -3,26 +3,19 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ConversionResult, conversionCases, conversionRows, markdownTable, measureConversion } from '../packages/cli/src/__fixtures__/conversions.js';
-import { measurePart, type PartResult, partCases, partRows } from '../packages/cli/src/__fixtures__/part-conversions.js';
+import { type ConversionResult, conversionTable, measureConversion } from '../packages/cli/src/__fixtures__/conversion.js';
+import { conversionCases } from '../packages/cli/src/__fixtures__/conversions.js';
 
 const page = new URL('../docs/importing.md', import.meta.url);
+const [start, end] = ['<!-- conversions -->', '<!-- /conversions -->'];
 const folder = mkdtempSync(join(tmpdir(), 'tesserae-importing-'));
-
-function putBetween(text: string, mark: string, table: string): string {
-  const [start, end] = [`<!-- ${mark} -->`, `<!-- /${mark} -->`];
-  const [before = '', rest = ''] = text.split(start);
-  const [, after = ''] = rest.split(end);
-  return `${before}${start}\n\n${table}\n\n${end}${after}`;
-}
 
 try {
   const results: ConversionResult[] = [];
   for (const each of conversionCases) results.push(await measureConversion(each, join(folder, 'model')));
-  const parts: PartResult[] = [];
-  for (const each of partCases) parts.push(await measurePart(each, join(folder, 'model')));
-  const text = putBetween(readFileSync(page, 'utf8'), 'conversions', markdownTable(conversionRows(results)));
-  writeFileSync(page, putBetween(text, 'other parts', markdownTable(partRows(parts))));
+  const [before = '', rest = ''] = readFileSync(page, 'utf8').split(start);
+  const [, after = ''] = rest.split(end);
+  writeFileSync(page, `${before}${start}\n\n${conversionTable(results)}\n\n${end}${after}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

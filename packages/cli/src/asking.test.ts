@@ -7,7 +7,7 @@ import { createReferenceBackend } from '@tesserae/core/reference';
 import { createImageTokenizer, type DvaeConfiguration, imageTokenizerParameters } from '@tesserae/dvae';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readNumpy } from '../../core/src/__fixtures__/peers/npy.js';
-import { peers } from './__fixtures__/conversions.js';
+import { peers } from './__fixtures__/conversion.js';
 import { runCommand } from './__fixtures__/run-command.js';
 import { readPicture } from './pictures.js';
 

@@ -9,7 +9,7 @@ import { createReferenceBackend } from '@tesserae/core/reference';
 import { readWeights, stateDictionary } from '@tesserae/importers';
 import { openCheckpointFile } from '@tesserae/importers/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { metaOf, peers, recording } from './__fixtures__/conversions.js';
+import { metaOf, peers, recording } from './__fixtures__/conversion.js';
 import { type CommandRun, runCommand } from './__fixtures__/run-command.js';
 import { loadScorer, loadTextTokenizer } from './model.js';
 import { readPicture } from './pictures.js';

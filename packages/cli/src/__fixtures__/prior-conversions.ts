@@ -1,133 +1,13 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { clipLogits, contrastiveLoss, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
+import { type Backend, boolArray, float32Array, type GuidanceBranch, type HostArray, int32Array } from '@tesserae/core';
 import { createNodeOnnxBackend } from '@tesserae/backend-onnx/node';
-import { type Backend, boolArray, createParameterTree, float32Array, type GuidanceBranch, gradients, type HostArray, int32Array, type LossFunction, type WeightSource } from '@tesserae/core';
-import { type OpenedModel, openModelFolder } from '@tesserae/core/node';
+import type { OpenedModel } from '@tesserae/core/node';
 import { createReferenceBackend } from '@tesserae/core/reference';
-import type { PartName } from '@tesserae/importers';
 import { padText, type PriorConfiguration, parsePriorConfiguration, priorLogits, priorTrainingLoss } from '@tesserae/transformer';
 import { greedyTokens } from '../../../transformer/src/__fixtures__/greedy.js';
 import { loadPrior } from '../model.js';
-import { compute, dalleFolders, largestDifference, metaOf, peers, recording, within } from './conversions.js';
-import { runCommand } from './run-command.js';
-
-/** Every recorded part that is no image tokenizer: converted by the command from the peer's own files, then run on what the peer was run on. */
-
-const packages = fileURLToPath(new URL('../../../', import.meta.url));
-
-interface Measured {
-  /** Greedy tokens that differ from the peer's, where some were recorded. */
-  readonly wrongTokens?: number;
-  readonly errors?: readonly { readonly of: string; readonly error: number; readonly allowed: number }[];
-  /** Of every weight's gradient, where the peer recorded them. */
-  readonly gradients?: { readonly error: number; readonly allowed: number };
-}
-
-export interface PartCase {
-  readonly name: string;
-  readonly family: string;
-  readonly part: PartName;
-  /** The peer's own files. */
-  readonly sources: readonly string[];
-  readonly words?: readonly string[];
-  readonly measure: (model: OpenedModel) => Promise<Measured>;
-}
-
-export interface PartResult extends Measured {
-  readonly name: string;
-  readonly family: string;
-  readonly part: PartName;
-  readonly converts: boolean;
-}
-
-/** The largest error of the gradients of a loss: one was recorded for each weight, under our path of it, below `grads/`. */
-async function gradientError(weights: WeightSource, inputs: Readonly<Record<string, HostArray>>, loss: LossFunction, recorded: string): Promise<number> {
-  const paths: string[] = [];
-  const results = await compute(weights, inputs, (scope) => {
-    const tree = createParameterTree(scope, 'constant');
-    const made = loss({ scope, parameters: tree.root, step: scope.iota([]) }).loss;
-    paths.push(...tree.tensors.keys());
-    for (const [index, gradient] of gradients(made, [...tree.tensors.values()]).entries()) scope.output(`gradient ${index}`, gradient);
-  });
-  let largest = paths.length === weights.types.size ? 0 : Number.POSITIVE_INFINITY;
-  for (const [index, path] of paths.entries()) {
-    const expected = await recording(join(recorded, 'grads'), path);
-    largest = Math.max(largest, largestDifference(results[`gradient ${index}`]?.data ?? [], expected.data));
-  }
-  return largest;
-}
-
-const pixelsOf = ({ shape, data }: HostArray): HostArray =>
-  float32Array(
-    shape,
-    Float32Array.from(data, (value) => value / 255),
-  );
-
-/** `suffix`: of recordings without the rounding to half precision that the peer's loader does, where the file has none. */
-function clipCase(folder: string, file: string, suffix = ''): PartCase {
-  const recorded = join(packages, 'clip/src/__fixtures__/openai-clip', folder);
-  return {
-    name: `openai/CLIP, ${folder}, ${file}`,
-    family: 'openai-clip',
-    part: 'scorer',
-    sources: [join(peers, 'openai-clip', folder, file)],
-    async measure(model) {
-      const configuration = parseClipConfiguration(await model.readJson('scorer', 'config.json'));
-      const [texts, pictures] = [await recording(recorded, 'text'), await recording(recorded, 'image_u8')];
-      const inputs: Record<string, HostArray> = {
-        ids: int32Array(texts.shape, Int32Array.from(texts.data)),
-        pixels: pixelsOf(pictures),
-      };
-      const results = await compute(await model.openWeights('scorer'), inputs, (scope, root) => {
-        const seen = encodePictures(root, configuration, scope.input('pixels', pictures.shape));
-        const read = encodeTexts(root, configuration, scope.input('ids', texts.shape, 'int32'));
-        scope.output('image_features', seen);
-        scope.output('text_features', read);
-        scope.output('logits_per_image', clipLogits(root, seen, read));
-      });
-      const { tolerance_advice_max_abs: advice } = metaOf(recorded);
-      const names = { image_features: 'pictures', text_features: 'texts', logits_per_image: 'logits' } as const;
-      const errors = [];
-      for (const [output, of] of Object.entries(names)) {
-        // Text features without rounding have no advice of their own; their error is that of the rounded ones.
-        const allowed = advice[`${output}${suffix}`] ?? advice[output] ?? 0;
-        errors.push({ of, error: largestDifference(results[output]?.data ?? [], (await recording(recorded, `${output}${suffix}`)).data), allowed });
-      }
-      return { errors };
-    },
-  };
-}
-
-const dallePytorchClipCase: PartCase = {
-  name: 'DALLE-pytorch, clip',
-  family: 'dalle-pytorch-clip',
-  part: 'scorer',
-  sources: [join(peers, 'dalle-pytorch/clip/clip.pt')],
-  async measure(model) {
-    const recorded = join(packages, 'clip/src/__fixtures__/dalle-pytorch-clip');
-    const { tolerance_advice_max_abs: advice } = metaOf(recorded);
-    const configuration = parseClipConfiguration(await model.readJson('scorer', 'config.json'));
-    const weights = await model.openWeights('scorer');
-    const [texts, mask, pictures] = [await recording(recorded, 'text'), await recording(recorded, 'text_mask'), await recording(recorded, 'image_u8')];
-    const inputs = { ids: integers(texts), mask: float32Array(mask.shape, Float32Array.from(mask.data)), pixels: pixelsOf(pictures) };
-    const results = await compute(weights, inputs, (scope, root) => {
-      const seen = encodePictures(root, configuration, scope.input('pixels', pictures.shape));
-      const ids = scope.input('ids', texts.shape, 'int32');
-      scope.output('scores', clipLogits(root, seen, encodeTexts(root, configuration, ids)));
-      scope.output('scores_masked', clipLogits(root, seen, encodeTexts(root, configuration, ids, scope.input('mask', mask.shape))));
-    });
-    const errors = [];
-    for (const [output, of] of Object.entries({ scores: 'logits', scores_masked: 'logits of padded texts' })) {
-      const [batch = 0] = results[output]?.shape ?? [];
-      // The peer's are of each picture with its own text: the diagonal.
-      const pairs = (results[output]?.data ?? new Float32Array()).filter((_, index) => index % (batch + 1) === 0);
-      errors.push({ of, error: largestDifference(pairs, (await recording(recorded, output)).data), allowed: advice.scores ?? 0 });
-    }
-    const loss = contrastiveLoss(configuration, { batch: pictures.shape[0] ?? 0, masked: true });
-    return { errors, gradients: { error: await gradientError(weights, inputs, loss, recorded), allowed: advice.grads ?? 0 } };
-  },
-};
+import { type ConversionCase, compute, gradientError, integers, largestDifference, metaOf, packages, peers, recording } from './conversion.js';
+import { dalleFolders } from './image-tokenizer-conversions.js';
 
 /** A recorded greedy sequence: what the prior is told of one text, and the tokens that followed. */
 interface GreedyRow {
@@ -186,9 +66,7 @@ async function imageLogits(model: OpenedModel, condition: ConditionArrays, codes
   return Array.from(image?.data ?? [], Number);
 }
 
-const integers = ({ shape, data }: HostArray): HostArray => int32Array(shape, Int32Array.from(data));
-
-function dallePytorchCase(name: string): PartCase {
+function dallePytorchCase(name: string): ConversionCase {
   const recorded = join(packages, 'transformer/src/__fixtures__/dalle-pytorch', name);
   return {
     name: `DALLE-pytorch, ${name}`,
@@ -224,7 +102,7 @@ function dallePytorchCase(name: string): PartCase {
   };
 }
 
-const mindallePriorCase: PartCase = {
+const mindallePriorCase: ConversionCase = {
   name: 'minDALL-E, both stages',
   family: 'mindalle-prior',
   part: 'prior',
@@ -242,7 +120,7 @@ const mindallePriorCase: PartCase = {
   },
 };
 
-function llamagenPriorCase(name: string): PartCase {
+function llamagenPriorCase(name: string): ConversionCase {
   const recorded = join(packages, 'transformer/src/__fixtures__/llamagen', name);
   return {
     name: `LlamaGen, ${name}`,
@@ -275,7 +153,7 @@ function llamagenPriorCase(name: string): PartCase {
   };
 }
 
-function minDallePriorCase(name: string, heads: number): PartCase {
+function minDallePriorCase(name: string, heads: number): ConversionCase {
   const recorded = join(packages, 'transformer/src/__fixtures__/min-dalle', name);
   return {
     name: `min-dalle, ${name}`,
@@ -311,7 +189,7 @@ function minDallePriorCase(name: string, heads: number): PartCase {
 }
 
 /** The whole chain of the peer's own program, of one text: 256 tokens. */
-const minDallePipelineCase: PartCase = {
+const minDallePipelineCase: ConversionCase = {
   name: 'min-dalle, the whole pipeline',
   family: 'min-dalle-prior',
   part: 'prior',
@@ -332,12 +210,8 @@ const minDallePipelineCase: PartCase = {
   },
 };
 
-export const partCases: readonly PartCase[] = [
-  clipCase('vit-fp32', 'model.pt', '_f32weights'),
-  clipCase('vit-fp16-2heads', 'model.pt'),
-  clipCase('vit-fp16-2heads', 'model_jit.pt'),
-  clipCase('resnet-fp16', 'model.pt'),
-  dallePytorchClipCase,
+/** Every recorded prior. */
+export const priorCases: readonly ConversionCase[] = [
   ...dalleFolders.map(dallePytorchCase),
   mindallePriorCase,
   ...['gpt-c2i', 'gpt-t2i-mask'].map(llamagenPriorCase),
@@ -345,28 +219,3 @@ export const partCases: readonly PartCase[] = [
   minDallePriorCase('bart-3layer', 2),
   minDallePipelineCase,
 ];
-
-/** Converts one case into `folder` and measures it. */
-export async function measurePart({ name, family, part, sources, words = [], measure }: PartCase, folder: string): Promise<PartResult> {
-  const { code, stdout, stderr } = await runCommand(['convert', ...sources, '--out', folder, '--replace', '--json', ...words]);
-  if (code !== 0) throw new Error(`${name}: ${stderr}`);
-  const { parts } = JSON.parse(stdout) as { readonly parts: readonly { readonly family: string; readonly part: string }[] };
-  const converts = parts.some((found) => found.part === part && found.family === family);
-  return { name, family, part, converts, ...(await measure(await openModelFolder(folder))) };
-}
-
-/** The rows of these cases in `docs/importing.md`. */
-export function partRows(results: readonly PartResult[]): readonly (readonly string[])[] {
-  return [
-    ['case', '`--as`', 'part', 'converts', 'greedy tokens', 'outputs: largest error (allowed)', 'gradients: largest error (allowed)'],
-    ...results.map(({ name, family, part, converts, wrongTokens, errors, gradients: slopes }) => [
-      name,
-      `\`${family}\``,
-      `\`${part}\``,
-      converts ? 'yes' : '**no**',
-      wrongTokens === undefined ? 'none recorded' : wrongTokens === 0 ? 'identical' : `**${wrongTokens} differ**`,
-      errors === undefined ? 'none recorded' : errors.map(({ of, error, allowed }) => `${of} ${within(error, allowed)}`).join('; '),
-      slopes === undefined ? 'none recorded' : within(slopes.error, slopes.allowed),
-    ]),
-  ];
-}

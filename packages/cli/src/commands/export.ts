@@ -16,7 +16,8 @@ export const exportCommand: Command = {
     ...modelOption,
     out: { type: 'string', short: 'o', value: 'DIR', help: 'where the files go' },
     format: { type: 'string', value: 'NAME', help: 'onnx (default) or safetensors' },
-    batch: { type: 'string', value: 'N', help: 'onnx: pictures that one call works on (default 1)' },
+    batch: { type: 'string', value: 'N', help: 'onnx: pictures that one call works on, of one text (default 1)' },
+    guided: { type: 'boolean', help: 'onnx: the prior is told two texts, whose scores are mixed by their weights' },
     half: { type: 'boolean', help: 'safetensors: weights in float16' },
   },
   async run(context) {
@@ -36,7 +37,7 @@ export const exportCommand: Command = {
         output.print(`${join(out, written.file)}  ${written.tensors} tensors under the names of ${written.names}`);
       }
     } else {
-      for await (const { file, graph, bytes } of onnxModels(model, batch)) {
+      for await (const { file, graph, bytes } of onnxModels(model, { batch, guided: flag(options, 'guided') })) {
         signal.throwIfAborted();
         await writeFileAtomically(join(out, file), bytes);
         const inputs = leavesOf(graph, 'input').map(({ name, shape, dtype }) => ({ name, shape, dtype }));

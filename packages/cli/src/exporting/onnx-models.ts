@@ -11,8 +11,15 @@ interface ExportedGraph {
   readonly graph: Graph;
 }
 
-/** The graphs of a model's parts: what `docs/exporting.md` lists. `batch` is how many pictures each call works on. */
-async function exportedGraphs(model: OpenedModel, batch: number): Promise<readonly ExportedGraph[]> {
+export interface OnnxOptions {
+  /** How many pictures each call works on; a prior's are all of one text, whose keys and values they share. */
+  readonly batch: number;
+  /** The prior is told two texts and mixes their scores. */
+  readonly guided: boolean;
+}
+
+/** The graphs of a model's parts: what `docs/exporting.md` lists. */
+async function exportedGraphs(model: OpenedModel, { batch, guided }: OnnxOptions): Promise<readonly ExportedGraph[]> {
   const graphs: ExportedGraph[] = [];
   if (model.index.parts.imageTokenizer !== undefined) {
     const configuration = parseImageTokenizerConfiguration(await model.readJson('imageTokenizer', 'config.json'));
@@ -22,16 +29,16 @@ async function exportedGraphs(model: OpenedModel, batch: number): Promise<readon
   }
   if (model.index.parts.prior !== undefined) {
     const configuration = parsePriorConfiguration(await model.readJson('prior', 'config.json'));
-    const decoding = { candidates: batch, branches: 1, span: 1 };
+    const decoding = { candidates: batch, branches: guided ? 2 : 1, span: 1 };
     // One token a call, chosen by the caller or, where it gives none, the likeliest.
     const likeliest = samplingPlan({ temperature: 0 }, configuration.codebookSize);
-    graphs.push({ file: 'prior-prefill.onnx', part: 'prior', graph: prefillGraph(configuration, decoding, { known: 0, shared: false }) });
+    graphs.push({ file: 'prior-prefill.onnx', part: 'prior', graph: prefillGraph(configuration, decoding, { known: 0, shared: true }) });
     graphs.push({ file: 'prior-decode.onnx', part: 'prior', graph: decodeSpanGraph(configuration, decoding, likeliest) });
   }
   return graphs;
 }
 
 /** Every graph of a model as the bytes of an ONNX file with its weights inside, one after another; standard operators only. */
-export async function* onnxModels(model: OpenedModel, batch: number): AsyncIterable<{ readonly file: string; readonly graph: Graph; readonly bytes: Uint8Array }> {
-  for (const { file, part, graph } of await exportedGraphs(model, batch)) yield { file, graph, bytes: await toOnnxModel(graph, await model.openWeights(part)) };
+export async function* onnxModels(model: OpenedModel, options: OnnxOptions): AsyncIterable<{ readonly file: string; readonly graph: Graph; readonly bytes: Uint8Array }> {
+  for (const { file, part, graph } of await exportedGraphs(model, options)) yield { file, graph, bytes: await toOnnxModel(graph, await model.openWeights(part)) };
 }

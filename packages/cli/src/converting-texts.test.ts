@@ -97,6 +97,21 @@ describe('a prior without an image tokenizer', () => {
     expect(joined?.equals(whole ?? Buffer.alloc(0))).toBe(true);
   });
 
+  it("pads with its tokenizer's [PAD], as minDALL-E does, unless told otherwise, and says so where nothing tells it", async () => {
+    const file = letters(30) as { readonly model: { readonly vocab: Record<string, number> } };
+    await writeFile(at('padded.json'), JSON.stringify({ ...file, model: { ...file.model, vocab: { ...file.model.vocab, '[PAD]': 30 } } }));
+    const conditionBy = async (...words: readonly string[]) => {
+      const { code, stdout, stderr } = await convert(mindalle, '--out', at('padding'), '--replace', ...words);
+      expect(code, stderr).toBe(0);
+      const { condition } = (await (await openModelFolder(at('padding'))).readJson('prior', 'config.json')) as { readonly condition: unknown };
+      return { condition, isAssumed: stdout.includes('id of [PAD]') };
+    };
+    const of = (padding: number) => ({ kind: 'text', start: 'none', padding });
+    expect(await conditionBy('--text-tokenizer', at('padded.json'))).toEqual({ condition: of(30), isAssumed: false });
+    expect(await conditionBy('--text-tokenizer', at('letters.json'))).toEqual({ condition: of(0), isAssumed: true });
+    expect(await conditionBy('--text-tokenizer', at('padded.json'), '--set', `condition=${JSON.stringify(of(7))}`)).toEqual({ condition: of(7), isAssumed: false });
+  });
+
   it('is told when an image tokenizer does not fit, or is one too many', async () => {
     expect(await convert(join(peers, 'dalle-pytorch/vae-l3-res1-sl1-kl-st/vae.pt'), '--out', at('other'))).toMatchObject({ code: 0 });
     const stage2 = join(mindalle, 'stage2_last.ckpt');

@@ -55,7 +55,7 @@ function configurationOf(file: PeerFile, { documents }: ReadingContext): { reado
       grid: { rows: side, columns: side },
       codebookSize: extentOf(file, 'tok_emb_img.weight', 0),
       attention: 'full',
-      // The id of its tokenizer's [PAD].
+      // The id of its tokenizer's [PAD], unless that says another (`withPaddingToken`).
       condition: { kind: 'text', start: 'none', padding: 0 },
       positions: 'learned',
       block: {

@@ -7,6 +7,7 @@ import { parsePriorConfiguration } from '@tesserae/transformer';
 import type { ReadOptions } from '../byte-source.js';
 import { elementBytes } from '../element-type.js';
 import type { PartName } from '../families/family.js';
+import { withPaddingToken } from '../padding-token.js';
 import { type PlannedPart, planConversion } from '../plan-conversion.js';
 import { type FloatType, plannedBytes, plannedPieces, writtenType } from '../tensor-bytes.js';
 import { planTextTokenizers } from '../text-tokenizers.js';
@@ -115,11 +116,12 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
   const stopped = new AbortController();
   const signal = options.signal === undefined ? stopped.signal : AbortSignal.any([options.signal, stopped.signal]);
   const { files, documents, remarks } = await openPeerFiles(paths, { signal });
-  const planned = planConversion(files, { family, documents, ...(settings === undefined ? {} : { settings }) });
+  const recognised = planConversion(files, { family, documents, ...(settings === undefined ? {} : { settings }) });
   const { textTokenizer, imageTokenizer } = options;
   const textSources = await (textTokenizer === undefined ? textTokenizersBeside(paths) : textTokenizersAt(textTokenizer));
-  const texts = planTextTokenizers(planned, textSources, textTokenizer !== undefined);
+  const texts = planTextTokenizers(recognised, textSources, textTokenizer !== undefined);
   const ownText = texts.tokenizers.get('prior');
+  const planned = withPaddingToken(recognised, ownText?.files['tokenizer.json'], settings);
   const joined = imageTokenizer === undefined ? undefined : await imageTokenizerFrom(imageTokenizer, planned);
   const taken: ConversionReport['taken'] = [
     ...Array.from(texts.tokenizers, ([part, { source, vocabularySize }]) => ({

@@ -1,7 +1,7 @@
 import { boolArray, broadcastTo, concat, literal, logicalAnd, logicalOr, maskedScore, reshape, sliceAxis, type Tensor, type TraceScope, where } from '@tesserae/core';
 import { jointMask } from './attention-patterns.js';
 import { scoresSaved, windowBias, windowsOf } from './attention-windows.js';
-import { attentionOf, biasedAttention } from './blocks/stable.js';
+import { attentionOf, openAttention } from './blocks/stable.js';
 import type { KeysAndValues, Stream } from './blocks/stack.js';
 import { type AttentionPattern, choicesOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import type { ConditionTensors } from './embeddings.js';
@@ -67,7 +67,7 @@ function windowedPath(
   const own = prefix - borrowed;
   const prefixMask = maskOf(scope, configuration, pattern, 0, features);
   const mask = sliceAxis(prefixMask, -2, 0, own);
-  const prefixBias = where(mask, 0, maskedScore);
+  const attendPrefix = openAttention(stable);
   const bias = scope.literal(windowBias(pattern, configuration, windows));
   const hidden = features === undefined ? undefined : reshape(where(features.mask, 0, maskedScore), [features.mask.shape[0] ?? 0, 1, 1, prefix]);
   const options = { windows, prefix, bias, stable, ...(hidden === undefined ? {} : { prefixBias: hidden }) };
@@ -76,7 +76,7 @@ function windowedPath(
     const image = sliceAxis(attended, 2, lead - borrowed, imageTokens + borrowed);
     if (own === 0) return image;
     const ofPrefix = (x: Tensor): Tensor => sliceAxis(x, 2, 0, prefix);
-    return concat([biasedAttention(sliceAxis(queries, 2, 0, own), ofPrefix(joint.keys), ofPrefix(joint.values), prefixBias, stable), image], 2);
+    return concat([attendPrefix(sliceAxis(queries, 2, 0, own), ofPrefix(joint.keys), ofPrefix(joint.values), { mask }), image], 2);
   };
 }
 

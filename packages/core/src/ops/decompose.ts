@@ -1,5 +1,5 @@
 import { apply, type CompositeAttributes, type CompositeName, type Conv2dAttributes, type OperationAttributes, type Tensor } from '../graph/index.js';
-import { maskedScore } from './attention.js';
+import { maskScores } from './attention.js';
 import { add, cast, divide, equal, erf, exp, less, lessOrEqual, log, logicalAnd, maximum, minimum, multiply, sigmoid, sqrt, square, subtract, tanh, where } from './elementwise.js';
 import { matMul } from './linear-algebra.js';
 import { reduceMax, reduceMean, reduceSum } from './reduction.js';
@@ -132,8 +132,7 @@ export const decompositions: { readonly [C in CompositeName]: Decomposition<C> }
   silu: (inputs) => multiply(input(inputs, 0), sigmoid(input(inputs, 0))),
   attention: (inputs, { scale }) => {
     const scores = matMul(multiply(input(inputs, 0), scale), input(inputs, 1), { transposeB: true });
-    const mask = inputs[3];
-    return matMul(apply('softmax', [mask === undefined ? scores : where(mask, scores, maskedScore)], {}), input(inputs, 2));
+    return matMul(apply('softmax', [maskScores(scores, inputs[3])], {}), input(inputs, 2));
   },
   crossEntropy: (inputs) => {
     const logits = input(inputs, 0);

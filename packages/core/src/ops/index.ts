@@ -1,5 +1,5 @@
 export * from './activation.js';
-export { attention, maskedScore } from './attention.js';
+export { attention, maskedScore, maskScores } from './attention.js';
 export { type Conv2dOptions, conv2d, conv2dAttributes, convTranspose2d, maxPool2d, sumPool2d, upsampleNearest2d } from './convolution.js';
 export { decompose } from './decompose.js';
 export * from './elementwise.js';

@@ -1,4 +1,4 @@
-import { add, attention, divide, maskedScore, matMul, multiply, reduceMax, softmax, stopGradient, subtract, type Tensor, where } from '@tesserae/core';
+import { add, attention, divide, maskScores, matMul, multiply, reduceMax, softmax, stopGradient, subtract, type Tensor } from '@tesserae/core';
 
 /** How far scores are reduced before their largest is taken from them (CogView, Ding et al. 2021, §2.4; the number is DALLE-pytorch's). */
 export const scoreReduction = 1024;
@@ -11,24 +11,15 @@ export function stableSoftmax(scores: Tensor): Tensor {
   return softmax(multiply(subtract(reduced, stopGradient(reduceMax(reduced, last))), scoreReduction));
 }
 
-/** `attention` of core, or the same with `stableSoftmax`. */
-export function attentionOf(stable: boolean): typeof attention {
-  if (!stable) return attention;
-  return (queries, keys, values, { mask, scale = 1 / Math.sqrt(queries.shape[queries.shape.length - 1] ?? 1) } = {}) => {
-    const scores = matMul(multiply(queries, scale), keys, { transposeB: true });
-    return matMul(stableSoftmax(mask === undefined ? scores : where(mask, scores, maskedScore)), values);
-  };
+/** `attention` of core written out, so that a backward pass can compute a part of it again. */
+export function openAttention(stable: boolean): typeof attention {
+  const normalise = stable ? stableSoftmax : softmax;
+  return (queries, keys, values, { mask, scale = 1 / Math.sqrt(queries.shape[queries.shape.length - 1] ?? 1) } = {}) =>
+    matMul(normalise(maskScores(matMul(multiply(queries, scale), keys, { transposeB: true }), mask)), values);
 }
 
-/**
- * Attention with numbers added to the scores, `maskedScore` where a query may not look: of every query that sees a key the same as with a mask, in one
- * pass less over the scores on the way, and one less on the way back, where what is not seen has no gradient already.
- */
-export function biasedAttention(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, stable: boolean): Tensor {
-  const scale = 1 / Math.sqrt(queries.shape[queries.shape.length - 1] ?? 1);
-  const scores = add(matMul(multiply(queries, scale), keys, { transposeB: true }), bias);
-  return matMul((stable ? stableSoftmax : softmax)(scores), values);
-}
+/** `attention` of core, or the same with `stableSoftmax`. */
+export const attentionOf = (stable: boolean): typeof attention => (stable ? openAttention(stable) : attention);
 
 /** x with a tenth of its gradient: embeddings learn slower than what reads them (CogView). */
 export function calmEmbeddings(x: Tensor): Tensor {

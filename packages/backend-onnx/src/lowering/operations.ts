@@ -19,6 +19,7 @@ import { emitColumnSums, emitLongProduct } from './long-sums.js';
 export const claimedComposites = [
   'softmax',
   'logSoftmax',
+  'crossEntropy',
   'layerNorm',
   'relu',
   'gelu',
@@ -184,7 +185,7 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
     } = call;
     if (!transposeA && !transposeB) return emitter.emit('MatMul', inputs);
     const [left, right] = [shapeAt(call, 0), shapeAt(call, 1)];
-    const long = transposeA && !transposeB && left.length === 2 && right.length === 2 ? emitLongProduct(emitter, [at(call, 0), at(call, 1)], left, right) : undefined;
+    const long = transposeA && !transposeB ? emitLongProduct(emitter, [at(call, 0), at(call, 1)], left, right) : undefined;
     if (long !== undefined) return long;
     if (emitter.contrib) return emitter.emit('FusedMatMul', inputs, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }, 'com.microsoft');
     const swapped = (index: number): string => {
@@ -207,6 +208,18 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   },
   softmax: ({ emitter, inputs }) => emitter.emit('Softmax', inputs, { axis: integer(-1) }),
   logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
+  crossEntropy: (call) => {
+    const { emitter, type } = call;
+    const shape = shapeAt(call, 0);
+    const classes = shape[shape.length - 1] ?? 0;
+    const [targets, one] = [at(call, 1), emitter.integers([...type.shape, 1])];
+    // One number a row is read, where the decomposition makes a row of zeros and a one to multiply by. A target that is no class costs nothing, as there.
+    const within = emitter.emit('Max', [emitter.emit('Min', [targets, emitter.fill([], 'int32', classes - 1)]), emitter.fill([], 'int32', 0)]);
+    const isClass = emitter.emit('Cast', [emitter.emit('Equal', [within, targets])], { to: integer(onnxTypes.float32) });
+    const places = emitter.emit('Reshape', [emitter.emit('Cast', [within], { to: integer(onnxTypes.int64) }), one]);
+    const chosen = emitter.emit('GatherElements', [emitter.emit('LogSoftmax', [at(call, 0)], { axis: integer(-1) }), places], { axis: integer(-1) });
+    return emitter.emit('Neg', [emitter.emit('Mul', [emitter.emit('Reshape', [chosen, emitter.integers(type.shape)]), isClass])]);
+  },
   layerNorm: ({ emitter, inputs, attributes: { epsilon } }) => emitter.emit('LayerNormalization', inputs, { axis: integer(-1), epsilon: float(epsilon) }),
   // Not as a maximum: ONNX Runtime puts it into the convolution before it, and keeps its own layout from one to the next.
   relu: simple('Relu'),

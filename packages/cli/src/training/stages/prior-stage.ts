@@ -26,7 +26,7 @@ export const priorOptions: Readonly<Record<string, OptionSpec>> = {
   'prior-steps': { type: 'string', value: 'N', help: 'updates of stage two (default 4000)' },
   'prior-batch': { type: 'string', value: 'N', help: 'pictures an update (default 32)' },
   accumulate: { type: 'string', value: 'N', help: 'make every update of the prior the mean of N such batches: N times the pictures in the memory of one (default 1)' },
-  recompute: { type: 'string', value: 'NAME', help: 'none (default); cheap: about as quick, less memory; layers: a quarter more time, far less memory' },
+  recompute: { type: 'string', value: 'NAME', help: 'none (default); cheap: a tenth more time, less memory; layers: a quarter more time, far less memory' },
   'prior-rate': { type: 'string', value: 'X', help: 'highest learning rate (default 5e-3)' },
   schedule: {
     type: 'string',

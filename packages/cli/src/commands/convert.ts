@@ -67,6 +67,7 @@ export const convertCommand: Command = {
     }
     for (const { part, from, what } of report.taken) output.print(`${part}: ${what}, from ${from}`);
     for (const { file, bytes, sha256 } of report.sources) output.print(`from ${file}, ${megabytes(bytes)}, sha256 ${sha256}`);
+    if (report.resumed > 0) output.note(`Went on behind ${megabytes(report.resumed)} that an interrupted run had converted.`);
     for (const remark of report.remarks) output.note(remark);
     output.print(report.out);
     return report;

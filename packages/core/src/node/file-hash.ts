@@ -6,7 +6,7 @@ import { writeFileAtomically } from './atomic-file.js';
 import { missingFile } from './missing-file.js';
 
 /** Below this a thread costs more than it saves. */
-const smallestInBackground = 64 << 20;
+export const smallestInBackground = 64 << 20;
 
 /**
  * As text, so that it needs no file of its own in either module system. `state` is twice the bytes that are there, and one more when there will
@@ -32,7 +32,7 @@ parentPort.postMessage(hash.digest('hex'));
 `;
 
 /** The SHA-256 of a file, made by a thread that reads as far as it is told that the file is there. */
-interface BackgroundHash {
+export interface BackgroundHash {
   /** So many bytes are there. */
   reach(bytes: number): void;
   /** The hash of all that is there: the file ends with it. */
@@ -42,7 +42,7 @@ interface BackgroundHash {
   close(): Promise<void>;
 }
 
-function hashInBackground(path: string): BackgroundHash {
+export function hashInBackground(path: string): BackgroundHash {
   let descriptor: number;
   try {
     // Here and not in the thread: the file may be renamed before the thread has started.

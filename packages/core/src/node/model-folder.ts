@@ -8,6 +8,7 @@ import { type EncodeSafetensorsOptions, encodeSafetensors, type ModelIndex, type
 import { writeFileAtomically } from './atomic-file.js';
 import { sha256OfFile, writeHashedFile } from './file-hash.js';
 import { missingFile } from './missing-file.js';
+import { forgetProgress, writeResumableFile } from './resumable-file.js';
 import { fileExists, openSafetensorsFile, type StreamedTensor, streamSafetensors } from './safetensors-file.js';
 
 const indexName = 'model_index.json';
@@ -30,7 +31,12 @@ export async function readJsonFile(path: string): Promise<unknown> {
   }
 }
 
-type WeightsContent = ({ readonly arrays: ReadonlyMap<string, HostArray> } & EncodeSafetensorsOptions) | { readonly tensors: readonly StreamedTensor[] };
+type WeightsContent =
+  | ({ readonly arrays: ReadonlyMap<string, HostArray> } & EncodeSafetensorsOptions)
+  /** `resumable`: the file goes on where an interrupted writing of the same tensors left it (`writeResumableFile`). */
+  | { readonly tensors: readonly StreamedTensor[]; readonly resumable?: boolean };
+
+const weightsName = 'model.safetensors';
 
 /** A part to be written: a configuration, weights, or any other JSON files. */
 export interface ModelPartContent {
@@ -98,12 +104,20 @@ export async function writeModelParts(
     for (const [file, content] of Object.entries(part.files)) await write(file, [new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`)]);
     const { weights } = part;
     if (weights !== undefined) {
-      await write('model.safetensors', 'tensors' in weights ? streamSafetensors(weights.tensors, weights.metadata) : encodeSafetensors(weights.arrays, weights.metadata, weights));
+      if ('arrays' in weights) await write(weightsName, encodeSafetensors(weights.arrays, weights.metadata, weights));
+      else if (weights.resumable !== true) await write(weightsName, streamSafetensors(weights.tensors, weights.metadata));
+      else {
+        const pieces = (from: number): AsyncIterable<Uint8Array> => streamSafetensors(weights.tensors, weights.metadata, from);
+        hashes[weightsName] = await writeResumableFile(join(folder, part.folder, weightsName), pieces);
+      }
     }
     written[name] = { folder: part.folder, sha256: hashes };
   }
   const index: ModelIndex = { formatVersion: 1, parts: written, provenance: { ...before?.provenance, ...provenance } };
   await writeFileAtomically(join(folder, indexName), `${JSON.stringify(index, null, 2)}\n`);
+  for (const part of Object.values(parts)) {
+    if (!('copiedFrom' in part) && part.weights !== undefined && 'resumable' in part.weights) await forgetProgress(join(folder, part.folder, weightsName));
+  }
   return index;
 }
 
@@ -138,7 +152,7 @@ export async function openModelFolder(folder: string, options: { readonly verify
       return readJsonFile(path);
     },
     async openWeights(part) {
-      const { path, expected } = locate(part, 'model.safetensors');
+      const { path, expected } = locate(part, weightsName);
       await check(path, expected);
       return openSafetensorsFile(path);
     },

@@ -9,6 +9,7 @@ import {
   parseSafetensorsHeader,
   type SafetensorsHeader,
   type SafetensorsTensor,
+  safetensorLength,
   safetensorsHeaderLength,
   safetensorsTypes,
 } from '../weights/index.js';
@@ -92,11 +93,30 @@ export interface StreamedTensor extends SafetensorsTensor {
   read(): Promise<Uint8Array>;
   /** The same in pieces, preferred where there is it: for tensors that need not be in memory whole. */
   pieces?(): AsyncIterable<Uint8Array>;
+  /** Told that it need not be read, as it is in the file already. */
+  skipped?(): void;
 }
 
-/** The bytes of a safetensors file, each tensor read while the one before it is written: two of them are in memory at most. */
-export async function* streamSafetensors(tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}): AsyncIterable<Uint8Array> {
-  const { head, ordered } = layOutSafetensors(tensors, metadata);
+/**
+ * The bytes of a safetensors file behind its first `from`, each tensor read while the one before it is written: two of them are in memory at most.
+ * Tensors that lie before are not read.
+ */
+export async function* streamSafetensors(tensors: readonly StreamedTensor[], metadata: Readonly<Record<string, string>> = {}, from = 0): AsyncIterable<Uint8Array> {
+  const { head, ordered: all } = layOutSafetensors(tensors, metadata);
+  let before = Math.max(0, from - head.length);
+  const first = all.findIndex((tensor) => {
+    const length = safetensorLength(tensor);
+    if (length > before) return true;
+    before -= length;
+    tensor.skipped?.();
+    return false;
+  });
+  const ordered = first < 0 ? [] : all.slice(first);
+  const behind = (bytes: Uint8Array): Uint8Array => {
+    const skipped = Math.min(before, bytes.length);
+    before -= skipped;
+    return bytes.subarray(skipped);
+  };
   const begin = (index: number): Promise<Uint8Array> | undefined => {
     const tensor = ordered[index];
     const reading = tensor?.pieces === undefined ? tensor?.read() : undefined;
@@ -105,12 +125,12 @@ export async function* streamSafetensors(tensors: readonly StreamedTensor[], met
     return reading;
   };
   let reading = begin(0);
-  yield head;
+  if (from < head.length) yield head.subarray(from);
   for (const [index, { pieces }] of ordered.entries()) {
     const bytes: Uint8Array | undefined = await reading;
     reading = begin(index + 1);
-    if (bytes !== undefined) yield bytes;
-    else if (pieces !== undefined) yield* pieces();
+    if (bytes !== undefined) yield behind(bytes);
+    else if (pieces !== undefined) for await (const piece of pieces()) yield behind(piece);
   }
 }
 

@@ -12,6 +12,7 @@ export {
   type SafetensorsEntry,
   type SafetensorsHeader,
   type SafetensorsTensor,
+  safetensorLength,
   safetensorsHeaderLength,
 } from './safetensors.js';
 export { safetensorsTypes, weightsFromArrays, weightsFromSafetensors } from './sources.js';

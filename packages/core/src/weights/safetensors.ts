@@ -174,6 +174,9 @@ export interface SafetensorsTensor {
   readonly shape: Shape;
 }
 
+/** Bytes of a tensor in the file. */
+export const safetensorLength = ({ shape, dtype }: Pick<SafetensorsTensor, 'shape' | 'dtype'>): number => sizeOf(shape) * elementBytes[dtype];
+
 /**
  * The head of a safetensors file, and its tensors in the order in which their bytes follow it. The data begins at a
  * multiple of 64 bytes and every tensor at a multiple of its element's size, so that engines can map them in place.
@@ -187,7 +190,7 @@ export function layOutSafetensors<T extends SafetensorsTensor>(
   const ordered = [...tensors].sort((a, b) => elementBytes[b.dtype] - elementBytes[a.dtype]);
   let offset = 0;
   for (const { name, shape, dtype } of ordered) {
-    const end = offset + sizeOf(shape) * elementBytes[dtype];
+    const end = offset + safetensorLength({ shape, dtype });
     header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;
   }

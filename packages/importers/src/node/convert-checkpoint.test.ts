@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deriveKey, encodeSafetensors, float32Array, type HostArray, isTesseraeError, keyFromSeed, normalArray, sizeOf, TesseraeError } from '@tesserae/core';
@@ -306,12 +306,12 @@ describe('a conversion that cannot be', () => {
 });
 
 describe('a conversion that is interrupted', () => {
-  it('rejects with the reason, leaves nothing, and the next one starts cleanly', async () => {
-    await writeSafetensorsFile(at('vae.safetensors'), stridedWeights());
+  /** Stops it at the fifth tensor. */
+  async function interrupted(options: Parameters<typeof convert>[1] = imageSize): Promise<void> {
     const abort = new AbortController();
     let tensors = 0;
     const stopping = convert(['vae.safetensors'], {
-      ...imageSize,
+      ...options,
       signal: abort.signal,
       onProgress: () => {
         tensors += 1;
@@ -320,12 +320,51 @@ describe('a conversion that is interrupted', () => {
     });
     await expect(stopping).rejects.toThrow('enough');
     expect(tensors).toBeLessThan(10);
-    expect(await readdir(folder)).toEqual(['vae.safetensors']);
-    // What a killed process leaves.
-    await mkdir(`${out()}.partial/image-tokenizer`, { recursive: true });
-    await writeFile(`${out()}.partial/image-tokenizer/stray.txt`, 'half');
-    await convert(['vae.safetensors'], imageSize);
-    expect(await readdir(folder)).toEqual(['model', 'vae.safetensors']);
+  }
+
+  it('rejects with the reason and puts nothing in place; the same one goes on, to the same bytes', async () => {
+    await writeSafetensorsFile(at('vae.safetensors'), stridedWeights());
+    const whole = await convert(['vae.safetensors'], { ...imageSize, out: at('whole') });
+    await interrupted();
+    expect(await readdir(folder)).toEqual(['model.partial', 'vae.safetensors', 'whole']);
+    const seen: number[] = [];
+    const report = await convert(['vae.safetensors'], { ...imageSize, onProgress: ({ done }) => seen.push(done) });
+    expect(report.resumed).toBeGreaterThan(0);
+    expect(seen.at(-1)).toBe(report.parts[0]?.sourceBytes);
+    expect({ ...report, out: '', resumed: 0 }).toEqual({ ...whole, out: '' });
+    expect(await readFile(join(out(), 'image-tokenizer', 'model.safetensors'))).toEqual(await readFile(at('whole/image-tokenizer/model.safetensors')));
+    expect(await readdir(folder)).toEqual(['model', 'vae.safetensors', 'whole']);
+    expect(await readdir(out())).toEqual(['image-tokenizer', 'model_index.json']);
     expect(await readdir(join(out(), 'image-tokenizer'))).toEqual(['config.json', 'model.safetensors']);
+  });
+
+  it('does not go on as another one: of another file, or to other types', async () => {
+    await writeSafetensorsFile(at('vae.safetensors'), stridedWeights());
+    await interrupted();
+    expect((await convert(['vae.safetensors'], { ...imageSize, floats: 'float16' })).resumed).toBe(0);
+    await interrupted({ ...imageSize, replace: true });
+    await utimes(at('vae.safetensors'), 1, 1);
+    // What a killed process may leave beside.
+    await writeFile(`${out()}.partial/image-tokenizer/stray.txt`, 'half');
+    expect((await convert(['vae.safetensors'], { ...imageSize, replace: true })).resumed).toBe(0);
+    expect(await readdir(join(out(), 'image-tokenizer'))).toEqual(['config.json', 'model.safetensors']);
+  });
+
+  it('believes no more of what is there than was noted as written', async () => {
+    await writeSafetensorsFile(at('vae.safetensors'), stridedWeights());
+    const whole = await convert(['vae.safetensors'], { ...imageSize, out: at('whole') });
+    for (const note of ['{"bytes": 1e9}', '{"bytes": -1}', '{', '']) {
+      await interrupted({ ...imageSize, replace: true });
+      await writeFile(`${out()}.partial/image-tokenizer/model.safetensors.written`, note);
+      await appendFile(`${out()}.partial/image-tokenizer/model.safetensors`, 'torn');
+      const report = await convert(['vae.safetensors'], { ...imageSize, replace: true });
+      expect(report.resumed, note).toBe(0);
+      expect(report.parts[0]?.sha256).toBe(whole.parts[0]?.sha256);
+    }
+    await interrupted({ ...imageSize, replace: true });
+    await appendFile(`${out()}.partial/image-tokenizer/model.safetensors`, 'torn');
+    const report = await convert(['vae.safetensors'], { ...imageSize, replace: true });
+    expect(report.resumed).toBeGreaterThan(0);
+    expect(report.parts[0]?.sha256).toBe(whole.parts[0]?.sha256);
   });
 });

@@ -1,6 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { sizeOf, TesseraeError } from '@tesserae/core';
+import { isTesseraeError, sizeOf, TesseraeError } from '@tesserae/core';
 import { type OpenedModel, openModelFolder, sha256OfFile, writeModelParts } from '@tesserae/core/node';
 import { parseImageTokenizerConfiguration } from '@tesserae/dvae';
 import { parsePriorConfiguration } from '@tesserae/transformer';
@@ -11,6 +11,7 @@ import { withPaddingToken } from '../padding-token.js';
 import { type PlannedPart, planConversion } from '../plan-conversion.js';
 import { type FloatType, plannedBytes, plannedPieces, writtenType } from '../tensor-bytes.js';
 import { planTextTokenizers } from '../text-tokenizers.js';
+import { beginConversion, conversionIdentity, finishConversion } from './conversion-under-way.js';
 import { openPeerFiles } from './peer-files.js';
 import { textTokenizersAt, textTokenizersBeside } from './text-tokenizer-files.js';
 
@@ -49,6 +50,8 @@ export interface ConversionReport {
   /** Parts that came with no tensors of their own: text tokenizers, and an image tokenizer taken over. */
   readonly taken: readonly { readonly part: PartName; readonly from: string; readonly what: string }[];
   readonly sources: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
+  /** Bytes of the sources' tensors that an interrupted run had done already. */
+  readonly resumed: number;
   /** Worth knowing, as sentences. */
   readonly remarks: readonly string[];
 }
@@ -104,7 +107,7 @@ async function putInPlace(made: string, out: string): Promise<void> {
 /**
  * Turns a peer's checkpoint, in one file or several or in a folder, into a model folder. Tensors pass one by one, so that
  * memory is bounded by the largest. Everything is written to `<out>.partial`, which takes its place when it is whole: after
- * an interruption nothing is in place, and the next run starts cleanly. Nothing found in the files is ever run.
+ * an interruption nothing is in place, and the same conversion goes on where it was; another one starts cleanly. Nothing found in the files is ever run.
  *
  * @throws TesseraeError `file-unsafe`, `file-corrupt`, `file-missing`, `model-incompatible` (no known family, or not exactly
  * its tensors), `numerical-failure` (a weight that is not finite, or beyond half precision), `file-write-failed`, `invalid-argument`.
@@ -134,9 +137,15 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
   const total = planned.reduce((sum, { tensors }) => sum + tensors.reduce((all, { source }) => all + source.byteLength, 0), 0);
 
   const scorerText = texts.tokenizers.get('scorer')?.files['tokenizer.json'];
+  const used = new Set(Array.from(texts.tokenizers.values(), ({ source }) => source));
+  const sourcePaths = new Set([
+    ...files.flatMap(({ path, checkpoint }) => [path, ...checkpoint.tensors.map(({ file }) => file)]),
+    ...textSources.flatMap(({ name, paths: own }) => (used.has(name) ? own : [])),
+  ]);
   const partial = `${out}.partial`;
-  await rm(partial, { recursive: true, force: true });
+  await beginConversion(partial, await conversionIdentity(planned, floats, sourcePaths));
   let done = 0;
+  let resumed = 0;
   const write = () =>
     writeModelParts(partial, {
       ...(ownText === undefined ? {} : { textTokenizer: { folder: partFolders.textTokenizer, files: ownText.files } }),
@@ -148,6 +157,7 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
             folder: partFolders[part],
             files: { 'config.json': configuration, ...(part === 'scorer' && scorerText !== undefined ? { 'tokenizer.json': scorerText } : {}) },
             weights: {
+              resumable: true,
               metadata: { format: 'pt', convertedFrom: from, sources: files.map(({ name }) => name).join(', ') },
               tensors: tensors.map((tensor) => {
                 const dtype = writtenType(tensor.source, floats);
@@ -160,6 +170,10 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
                   name: tensor.path,
                   shape: tensor.shape,
                   dtype,
+                  skipped() {
+                    resumed += tensor.source.byteLength;
+                    count(tensor.source.byteLength);
+                  },
                   async read() {
                     signal.throwIfAborted();
                     const bytes = await plannedBytes(tensor, dtype, { signal });
@@ -185,12 +199,7 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
     });
   const hashSources = async () => {
     const sources: { file: string; bytes: number; sha256: string }[] = [];
-    const used = new Set(Array.from(texts.tokenizers.values(), ({ source }) => source));
-    const all = new Set([
-      ...files.flatMap(({ path, checkpoint }) => [path, ...checkpoint.tensors.map(({ file }) => file)]),
-      ...textSources.flatMap(({ name, paths: own }) => (used.has(name) ? own : [])),
-    ]);
-    for (const path of all) {
+    for (const path of sourcePaths) {
       const { size: bytes } = await stat(path);
       sources.push({ file: basename(path), bytes, sha256: await sha256OfFile(path, { signal }) });
     }
@@ -231,10 +240,13 @@ export async function convertCheckpoint(paths: readonly string[], options: Conve
         };
       }),
     );
+    await finishConversion(partial);
     await putInPlace(partial, out);
-    return { out: options.out, parts, taken, sources, remarks: [...remarks, ...texts.remarks] };
+    return { out: options.out, parts, taken, sources, resumed, remarks: [...remarks, ...texts.remarks] };
   } catch (cause) {
-    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    // Stopped, or out of space: what is there is right, and the next run needs it. Of what was refused nothing is.
+    const isWorthKeeping = options.signal?.aborted === true || (isTesseraeError(cause) && cause.code === 'file-write-failed');
+    if (!isWorthKeeping) await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     throw cause;
   }
 }

@@ -120,7 +120,7 @@ export async function measureConversion({ name, family, part, sources, words = [
 }
 
 
-/** Powers of ten say what there is to say, and are the same everywhere. */
+/** Powers of ten say what there is to say, and are nearly the same everywhere. */
 const below = (value: number): string => (value === 0 ? '0' : `below 1e${Math.floor(Math.log10(value)) + 1}`);
 
 const within = (error: number, allowed: number): string => `${error <= allowed ? '' : '**wrong** '}${below(error)} (${allowed.toExponential(0)})`;

@@ -11,7 +11,7 @@ export const imageLossWeight = 7 / 8;
 export interface PriorLossOptions {
   readonly batch: number;
   /** Default: `quicker`. The numbers are the same. */
-  readonly attention?: AttentionPath;
+  readonly attention?: Exclude<AttentionPath, 'omitted'>;
   /**
    * `layers`: the backward pass keeps what goes from layer to layer and computes the rest of each layer again when it gets there: about a third
    * more work, memory for the inner values of one layer only. `cheap`: of each layer only what costs little for its memory: activations, norms, and the

@@ -8,6 +8,7 @@ import { createReferenceBackend } from '@tesserae/core/reference';
 import { type PartName, readArray } from '@tesserae/importers';
 import { openCheckpointFile } from '@tesserae/importers/node';
 import { runCommand } from './run-command.js';
+import { largestDifference } from '../../../core/src/__fixtures__/peers/peer-checks.js';
 
 /**
  * A recorded part of a peer's model: converted by the command from the peer's own files, then run on what the peer was run on. The numbers are the
@@ -61,17 +62,6 @@ export async function recording(folder: string, name: string): Promise<HostArray
 
 /** The same whole numbers as int32. */
 export const integers = ({ shape, data }: HostArray): HostArray => int32Array(shape, Int32Array.from(data));
-
-export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
-  let largest = 0;
-  for (let index = 0; index < b.length; index += 1) {
-    const difference = Math.abs((a[index] ?? Number.NaN) - (b[index] ?? Number.NaN));
-    // Written so that NaN is never the smaller.
-    if (!(difference <= largest)) largest = difference;
-  }
-  return largest;
-}
 
 /** Runs a program on converted weights. `isLarge`: too large for the reference backend. */
 export async function compute(

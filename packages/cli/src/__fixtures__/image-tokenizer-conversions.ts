@@ -12,7 +12,8 @@ import {
   type StridedDvaeObjective,
   stridedLoss,
 } from '@tesserae/dvae';
-import { type ConversionCase, compute, gradientError, largestDifference, metaOf, packages, peers, recording } from './conversion.js';
+import { largestDifference } from '../../../core/src/__fixtures__/peers/peer-checks.js';
+import { type ConversionCase, compute, gradientError, metaOf, packages, peers, recording } from './conversion.js';
 
 const dvaeRecordings = join(packages, 'dvae/src/__fixtures__');
 

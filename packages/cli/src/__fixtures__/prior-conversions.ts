@@ -6,7 +6,8 @@ import { createReferenceBackend } from '@tesserae/core/reference';
 import { padText, type PriorConfiguration, parsePriorConfiguration, priorLogits, priorTrainingLoss } from '@tesserae/transformer';
 import { greedyTokens } from '../../../transformer/src/__fixtures__/greedy.js';
 import { loadPrior } from '../model.js';
-import { type ConversionCase, compute, gradientError, integers, largestDifference, metaOf, packages, peers, recording } from './conversion.js';
+import { largestDifference } from '../../../core/src/__fixtures__/peers/peer-checks.js';
+import { type ConversionCase, compute, gradientError, integers, metaOf, packages, peers, recording } from './conversion.js';
 import { dalleFolders } from './image-tokenizer-conversions.js';
 
 /** A recorded greedy sequence: what the prior is told of one text, and the tokens that followed. */

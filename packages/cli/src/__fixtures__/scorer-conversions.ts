@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { clipLogits, contrastiveLoss, encodePictures, encodeTexts, parseClipConfiguration } from '@tesserae/clip';
 import { float32Array, type HostArray, int32Array } from '@tesserae/core';
-import { type ConversionCase, compute, gradientError, integers, largestDifference, metaOf, packages, peers, recording } from './conversion.js';
+import { largestDifference } from '../../../core/src/__fixtures__/peers/peer-checks.js';
+import { type ConversionCase, compute, gradientError, integers, metaOf, packages, peers, recording } from './conversion.js';
 
 /** Every recorded CLIP. */
 

@@ -1,11 +1,11 @@
 import { boolArray, broadcastTo, concat, literal, logicalAnd, logicalOr, maskedScore, reshape, sliceAxis, type Tensor, type TraceScope, where } from '@tesserae/core';
 import { jointMask } from './attention-patterns.js';
 import { scoresSaved, windowBias, windowsOf } from './attention-windows.js';
-import { attentionOf, openAttention } from './blocks/stable.js';
+import { attentionOf } from './blocks/stable.js';
 import type { KeysAndValues, Stream } from './blocks/stack.js';
 import { type AttentionPattern, choicesOf, layerPatterns, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import type { ConditionTensors } from './embeddings.js';
-import { windowedAttention } from './windowed-attention.js';
+import { summedAttention, windowedAttention } from './windowed-attention.js';
 
 /**
  * How a whole sequence attends. `masked`: every token scores every other and the pattern's mask throws away what it may not see, which
@@ -60,23 +60,21 @@ function windowedPath(
   windows: NonNullable<ReturnType<typeof windowsOf>>,
 ): Attend {
   const prefix = prefixLengthOf(configuration);
-  const { stable } = choicesOf(configuration);
   const { lead } = windows;
   // The prefix's last token sees what image tokens see of it: it may fill a lead of one, which training has, as its last code is only predicted.
   const borrowed = lead === 1 && features === undefined ? 1 : 0;
   const own = prefix - borrowed;
-  const prefixMask = maskOf(scope, configuration, pattern, 0, features);
-  const mask = sliceAxis(prefixMask, -2, 0, own);
-  const attendPrefix = openAttention(stable);
+  // None of the tokens before it sees it.
+  const ofOwn = (x: Tensor, axis = 2): Tensor => sliceAxis(x, axis, 0, own);
+  const mask = ofOwn(ofOwn(maskOf(scope, configuration, pattern, 0, features), -2), -1);
   const bias = scope.literal(windowBias(pattern, configuration, windows));
   const hidden = features === undefined ? undefined : reshape(where(features.mask, 0, maskedScore), [features.mask.shape[0] ?? 0, 1, 1, prefix]);
-  const options = { windows, prefix, bias, stable, ...(hidden === undefined ? {} : { prefixBias: hidden }) };
+  const options = { windows, prefix, bias, ...(hidden === undefined ? {} : { prefixBias: hidden }) };
   return (queries, joint) => {
     const attended = windowedAttention(queries, joint, options);
     const image = sliceAxis(attended, 2, lead - borrowed, imageTokens + borrowed);
     if (own === 0) return image;
-    const ofPrefix = (x: Tensor): Tensor => sliceAxis(x, 2, 0, prefix);
-    return concat([attendPrefix(sliceAxis(queries, 2, 0, own), ofPrefix(joint.keys), ofPrefix(joint.values), { mask }), image], 2);
+    return concat([summedAttention(ofOwn(queries), { keys: ofOwn(joint.keys), values: ofOwn(joint.values) }, mask), image], 2);
   };
 }
 

@@ -1,9 +1,28 @@
-import { add, concat, divide, exp, matMul, maximum, multiply, pad, reduceMax, reshape, sliceAxis, stopGradient, subtract, type Tensor, transpose } from '@tesserae/core';
+import {
+  add,
+  concat,
+  divide,
+  exp,
+  float32Array,
+  literal,
+  log,
+  maskScores,
+  matMul,
+  maximum,
+  multiply,
+  normalisedExp,
+  pad,
+  reduceMax,
+  reshape,
+  slice,
+  sliceAxis,
+  stopGradient,
+  subtract,
+  type Tensor,
+  transpose,
+} from '@tesserae/core';
 import type { AttentionWindows } from './attention-windows.js';
-import { scoreReduction } from './blocks/stable.js';
 import type { KeysAndValues } from './blocks/stack.js';
-
-const last = { axes: [-1], keepDimensions: true } as const;
 
 export interface WindowedAttentionOptions {
   readonly windows: AttentionWindows;
@@ -13,8 +32,6 @@ export interface WindowedAttentionOptions {
   readonly bias: Tensor;
   /** What is added to the scores of the prefix: broadcasts to [batch, heads, image tokens, prefix]. Default: nothing. */
   readonly prefixBias?: Tensor;
-  /** Reduces scores on the way to the softmax, as `stableSoftmax` does. */
-  readonly stable: boolean;
 }
 
 /** Places in raster order [batch, heads, blocks·size, channels] → [batch·heads, blocks, size, channels]. */
@@ -29,26 +46,49 @@ function inRasterOrder(x: Tensor, { order, blocks, size }: AttentionWindows, bat
   return reshape(order === 'rows' ? x : transpose(x, [0, 2, 1, 3]), [batch, heads, blocks * size, x.shape[3] ?? 0]);
 }
 
-/** What lies at the windows' places of a whole sequence [batch, heads, prefix + count, channels], `back` places before them: places before the image hold what is there. */
-function placesOf(x: Tensor, { blocks, size }: AttentionWindows, first: number, back: number): Tensor {
-  const missing = Math.max(0, back - first);
+/** The windows' places of a whole sequence [batch, heads, prefix + count, channels], the first of them at `first`, which may lie before the sequence. */
+function placesOf(x: Tensor, { blocks, size }: AttentionWindows, first: number): Tensor {
+  const missing = Math.max(0, -first);
   const filled = missing === 0 ? x : pad(x, [0, 0, missing, 0], [0, 0, 0, 0]);
-  return sliceAxis(filled, 2, first - back + missing, blocks * size);
+  return sliceAxis(filled, 2, first + missing, blocks * size);
 }
 
-/**
- * Each block behind the `reach` places before it: [batch·heads, blocks, reach + size, channels]. What reaches back behind the image's first token is
- * of the prefix, which the windows' bias hides: nothing has to be filled up.
- */
-function windowed(x: Tensor, windows: AttentionWindows, first: number): Tensor {
-  const { size, reach } = windows;
+/** Each block [batch·heads, blocks, size, channels] behind the `reach` places before it: [batch·heads, blocks, reach + size, channels], zeros before the first. */
+function windowed(own: Tensor, { blocks, size, reach }: AttentionWindows): Tensor {
+  const [count = 0, , , channels = 0] = own.shape;
   // Only rows reach back.
   const before = Math.ceil(reach / size);
-  const parts = Array.from({ length: before + 1 }, (_, part) => {
+  const parts = Array.from({ length: before }, (_, part) => {
+    const distance = before - part;
     const skipped = part === 0 ? before * size - reach : 0;
-    return sliceAxis(inBlocks(placesOf(x, windows, first, (before - part) * size), windows), 2, skipped, size - skipped);
+    const moved = slice(own, [0, 0, skipped, 0], [count, blocks - distance, size - skipped, channels]);
+    return pad(moved, [0, distance, 0, 0], [0, 0, 0, 0]);
   });
-  return concat(parts, 2);
+  return concat([...parts, own], 2);
+}
+
+/** Values with one more channel of ones, which adds up the weights they are multiplied by. */
+const withOnes = (values: Tensor): Tensor => pad(values, [0, 0, 0, 0], [0, 0, 0, 1], 1);
+
+/** What `withOnes` and weights of any scale make, [batch, heads, length, headSize + 1], at weights that add up to one: [batch, heads, length, headSize]. */
+function perWeight(sums: Tensor): Tensor {
+  const headSize = (sums.shape[3] ?? 1) - 1;
+  return divide(sliceAxis(sums, 3, 0, headSize), sliceAxis(sums, 3, headSize, 1));
+}
+
+/** Near the smallest number of single precision that every engine tells from zero. */
+const leastShare = 1e-37;
+
+const scaleOf = (queries: Tensor): number => 1 / Math.sqrt(queries.shape[3] ?? 1);
+
+/**
+ * Attention with a mask, whose weights are divided by their sum behind the product with the values, where the sum comes out as one more channel. Of
+ * what is as large as the scores only the weights are kept, and their gradient is one product more: the sum that a softmax's gradient subtracts is that
+ * of output times its gradient (Dao et al. 2022, §B.2), and comes out of the product as well.
+ */
+export function summedAttention(queries: Tensor, { keys, values }: KeysAndValues, mask: Tensor): Tensor {
+  const scores = matMul(multiply(queries, scaleOf(queries)), keys, { transposeB: true });
+  return perWeight(matMul(normalisedExp(maskScores(scores, mask)), withOnes(values)));
 }
 
 /**
@@ -56,31 +96,44 @@ function windowed(x: Tensor, windows: AttentionWindows, first: number): Tensor {
  * the windows hold, [batch, heads, lead + count, headSize]: the same as attention over everything with the pattern's mask, without the scores that
  * the mask would throw away. Of places before the image, which fill up the first block, only the last means anything: the prefix's last token.
  *
- * The softmax over both kinds of key is written out, its weights not divided by their sum but what they add up: then nothing of the size of the
- * scores is kept but the weights, and their gradient needs no second pass over them (Dao et al. 2022, §B.2: the sum that a softmax's gradient
- * needs is that of output times its gradient). The sum comes out of the product with the values, as one more channel of ones.
+ * One softmax runs over both kinds of key without putting them side by side: a window's largest score stands among the prefix's as the score of one
+ * key more, without a value. The weight that this key gets tells the sum of all exponentials, by which the window's are made weights too. As in
+ * `summedAttention`, all is divided by the sum of weights at the end. `block.stable` changes no number in single precision, so it has no path of its own.
  */
-export function windowedAttention(queries: Tensor, { keys, values }: KeysAndValues, { windows, prefix, bias, prefixBias, stable }: WindowedAttentionOptions): Tensor {
+export function windowedAttention(queries: Tensor, { keys, values }: KeysAndValues, { windows, prefix, bias, prefixBias }: WindowedAttentionOptions): Tensor {
   const [batch = 0, heads = 0, , headSize = 0] = queries.shape;
   const { blocks, size, lead } = windows;
   const first = prefix - lead;
-  const reduction = stable ? scoreReduction : 1;
   const whole = (x: Tensor): Tensor => reshape(x, [batch, heads, blocks * size, x.shape[3] ?? 0]);
   const blocked = (x: Tensor): Tensor => reshape(x, [batch * heads, blocks, size, x.shape[3] ?? 0]);
-  const ofPrefix = (x: Tensor): Tensor => sliceAxis(x, 2, 0, prefix);
-  const withOnes = pad(values, [0, 0, 0, 0], [0, 0, 0, 1], 1);
-
-  const scaled = inBlocks(multiply(placesOf(queries, windows, first, 0), 1 / (reduction * Math.sqrt(headSize))), windows);
-  const prefixProducts = matMul(whole(scaled), ofPrefix(keys), { transposeB: true });
-  const prefixScores = prefixBias === undefined ? prefixProducts : add(prefixProducts, prefixBias);
-  const imageScores = add(matMul(scaled, windowed(keys, windows, first), { transposeB: true }), bias);
-  // Any number would do that keeps the exponentials in range: no gradient flows through it.
-  const largest = stopGradient(maximum(reduceMax(prefixScores, last), whole(reduceMax(imageScores, last))));
-  const weights = (scores: Tensor, top: Tensor): Tensor => {
-    const below = subtract(scores, top);
-    return exp(reduction === 1 ? below : multiply(below, reduction));
+  const ofImage = (x: Tensor): Tensor => placesOf(x, windows, first);
+  // Cut where the image's places are cut, so that the gradient's parts lie side by side.
+  const ofPrefix = (x: Tensor): Tensor =>
+    first < 0 ? sliceAxis(x, 2, 0, prefix) : concat([sliceAxis(x, 2, 0, first), ...(lead === 0 ? [] : [sliceAxis(ofImage(x), 2, 0, lead)])], 2);
+  /** One place and one channel more than the prefix's, of zeros but for some ones. */
+  const extended = (x: Tensor, isOne: (place: number, channel: number) => boolean): Tensor => {
+    const width = headSize + 1;
+    const ones = Float32Array.from({ length: (prefix + 1) * width }, (_, index) => (isOne(Math.floor(index / width), index % width) ? 1 : 0));
+    return add(pad(ofPrefix(x), [0, 0, 0, 0], [0, 0, 1, 1]), literal(x.builder, float32Array([prefix + 1, width], ones)));
   };
-  const sums = add(matMul(weights(prefixScores, largest), ofPrefix(withOnes)), whole(matMul(weights(imageScores, blocked(largest)), windowed(withOnes, windows, first))));
-  const attended = divide(sliceAxis(sums, 3, 0, headSize), sliceAxis(sums, 3, headSize, 1));
+
+  const scaled = inBlocks(multiply(ofImage(queries), scaleOf(queries)), windows);
+  const imageScores = add(matMul(scaled, windowed(inBlocks(ofImage(keys), windows), windows), { transposeB: true }), bias);
+  const largest = stopGradient(reduceMax(imageScores, { axes: [-1], keepDimensions: true }));
+
+  const asking = concat([whole(scaled), whole(largest)], 3);
+  const prefixKeys = extended(keys, (place, channel) => place === prefix && channel === headSize);
+  const prefixProducts = matMul(asking, prefixKeys, { transposeB: true });
+  const prefixScores = prefixBias === undefined ? prefixProducts : add(prefixProducts, pad(prefixBias, [0, 0, 0, 0], [0, 0, 0, 1]));
+  const weights = normalisedExp(prefixScores);
+  const prefixSums = matMul(
+    weights,
+    extended(values, (place, channel) => place < prefix && channel === headSize),
+  );
+  // The logarithm of the sum of all exponentials. Where a window counts nothing its share is smaller than any number: `leastShare` stands for it.
+  const share = maximum(blocked(stopGradient(sliceAxis(weights, 3, prefix, 1))), leastShare);
+  const level = subtract(largest, log(share));
+  const imageSums = matMul(exp(subtract(imageScores, level)), windowed(inBlocks(withOnes(ofImage(values)), windows), windows));
+  const attended = perWeight(add(prefixSums, whole(imageSums)));
   return inRasterOrder(blocked(attended), windows, batch, heads);
 }

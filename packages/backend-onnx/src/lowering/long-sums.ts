@@ -33,8 +33,12 @@ function emitLongStackedProduct(emitter: Emitter, [a, b]: readonly [string, stri
   const rank = left.length;
   const [rows = 0, wide = 0] = left.slice(-2);
   if (!emitter.contrib || right.length !== rank || rows * wide < smallest || wide <= muchWider * (right[rank - 1] ?? 0)) return undefined;
+  const narrow = right[rank - 1] ?? 0;
   const product = emitter.emit('FusedMatMul', [b, a], { transA: integer(1), transB: integer(0) }, 'com.microsoft');
-  return emitter.emit('Transpose', [product], { perm: integers([...Array(rank - 2).keys(), rank - 1, rank - 2]) });
+  // Hidden as above: else ONNX Runtime moves the transposition behind whatever zeros the product is filled up with.
+  const alone = emitter.emit('Reshape', [product, emitter.integers([sizeOf(left.slice(0, -2)), 1, narrow, wide])]);
+  const turned = emitter.emit('Transpose', [alone], { perm: integers([0, 3, 1, 2]) });
+  return emitter.emit('Reshape', [turned, emitter.integers([...left.slice(0, -2), wide, narrow])]);
 }
 
 /** aᵀ·b in the form that ONNX Runtime is quickest at; undefined where that is its own. */

@@ -18,6 +18,7 @@ import { emitColumnSums, emitLongProduct } from './long-sums.js';
 /** Composites that reach ONNX whole. */
 export const claimedComposites = [
   'softmax',
+  'normalisedExp',
   'logSoftmax',
   'crossEntropy',
   'layerNorm',
@@ -207,6 +208,7 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
     return emitter.emit('Reshape', [sums, emitter.integers(type.shape)]);
   },
   softmax: ({ emitter, inputs }) => emitter.emit('Softmax', inputs, { axis: integer(-1) }),
+  normalisedExp: ({ emitter, inputs }) => emitter.emit('Softmax', inputs, { axis: integer(-1) }),
   logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
   crossEntropy: (call) => {
     const { emitter, type } = call;

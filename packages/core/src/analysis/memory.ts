@@ -57,6 +57,7 @@ const inPlace: ReadonlySet<OperationName> = new Set<OperationName>([
   'power',
   'relu',
   'softmax',
+  'normalisedExp',
   'logSoftmax',
 ]);
 

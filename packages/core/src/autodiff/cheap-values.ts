@@ -15,6 +15,7 @@ const passes: ReadonlySet<OperationName> = new Set<OperationName>([
   'reverse',
   'exp',
   'softmax',
+  'normalisedExp',
   'layerNorm',
   'rmsNorm',
   'relu',

@@ -9,7 +9,6 @@ import {
   expandDimensions,
   less,
   multiply,
-  negate,
   oneHot,
   reduceMean,
   reduceSum,
@@ -36,10 +35,10 @@ const gelu: GradientRule<'gelu'> = (context) => {
   const { gradient, attributes } = context;
   switch (attributes.approximation) {
     case 'exact': {
-      // Φ(x) + x·φ(x) = (√π/2 + √π/2·erf t + t·exp(−t²))/√π with t = x/√2. The factor stands at the gradient, where engines put it into the product that made it.
+      // Φ(x) + x·φ(x) = (√π/2 + √π/2·erf t + t/exp t²)/√π with t = x/√2. The factor stands at the gradient, where engines put it into the product that made it.
       const t = multiply(x, Math.SQRT1_2);
       const half = Math.sqrt(Math.PI) / 2;
-      const slope = add(add(multiply(erf(t), half), multiply(t, exp(negate(square(t))))), half);
+      const slope = add(add(multiply(erf(t), half), divide(t, exp(square(t)))), half);
       return [multiply(multiply(gradient, 1 / Math.sqrt(Math.PI)), slope)];
     }
     case 'tanh': {
@@ -86,6 +85,7 @@ export const compositeRules: { readonly [C in CompositeName]: GradientRule<C> | 
     const weighted = multiply(gradient, output);
     return [subtract(weighted, multiply(output, reduceSum(weighted, last)))];
   },
+  normalisedExp: ({ gradient, output }) => [multiply(gradient, output)],
   logSoftmax: ({ gradient, output }) => [subtract(gradient, multiply(exp(output), reduceSum(gradient, last)))],
   layerNorm,
   rmsNorm: 'decompose',

@@ -47,6 +47,10 @@ const binary = (
 
 const cases: readonly Case[] = [
   ...(['negate', 'exp', 'sin', 'cos', 'tanh', 'erf', 'sigmoid', 'softmax', 'logSoftmax', 'silu', 'square'] as const).map((name) => unary(name, ops[name])),
+  unary('normalisedExp, where the level of a row cancels out', (x) => {
+    const weights = ops.normalisedExp(x);
+    return ops.divide(weights, ops.sqrt(ops.reduceSum(ops.square(weights), { axes: [-1], keepDimensions: true })));
+  }),
   ...(['absolute', 'relu'] as const).map((name) => unary(name, ops[name], away)),
   ...(['log', 'sqrt'] as const).map((name) => unary(name, ops[name], positive)),
   ...(['exact', 'tanh', 'quick'] as const).map((approximation) => unary(`gelu ${approximation}`, (x) => ops.gelu(x, approximation))),

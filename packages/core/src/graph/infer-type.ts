@@ -275,6 +275,7 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
   },
   loopResult: leaf,
   softmax: normalised('softmax'),
+  normalisedExp: normalised('normalisedExp'),
   logSoftmax: normalised('logSoftmax'),
   layerNorm: (inputs) => {
     const x = normalised('layerNorm')(inputs, {});

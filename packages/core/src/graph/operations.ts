@@ -113,6 +113,8 @@ export interface PrimitiveAttributes {
 export interface CompositeAttributes {
   /** Over the last axis. */
   readonly softmax: NoAttributes;
+  /** softmax's numbers, over the last axis: exp(x − log Σ exp x), where gradients take the logarithm for a constant. */
+  readonly normalisedExp: NoAttributes;
   readonly logSoftmax: NoAttributes;
   /** (x, gain, bias), over the last axis; biased variance. */
   readonly layerNorm: { readonly epsilon: number };
@@ -151,6 +153,7 @@ export type OperationName = keyof OperationAttributes;
 /** An exhaustive list, checked by the compiler: forgetting an operation, or listing one that does not exist, is an error. */
 const compositeNames: Readonly<Record<CompositeName, true>> = {
   softmax: true,
+  normalisedExp: true,
   logSoftmax: true,
   layerNorm: true,
   rmsNorm: true,

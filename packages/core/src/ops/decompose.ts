@@ -92,6 +92,7 @@ export const decompositions: { readonly [C in CompositeName]: Decomposition<C> }
     const weights = exp(shifted(input(inputs, 0)));
     return divide(weights, reduceSum(weights, last));
   },
+  normalisedExp: (inputs) => apply('softmax', [input(inputs, 0)], {}),
   logSoftmax: (inputs) => {
     const scores = shifted(input(inputs, 0));
     return subtract(scores, log(reduceSum(exp(scores), last)));

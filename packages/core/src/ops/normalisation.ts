@@ -2,6 +2,11 @@ import { apply, type Tensor } from '../graph/index.js';
 
 /** Over the last axis. */
 export const softmax = (x: Tensor): Tensor => apply('softmax', [x], {});
+/**
+ * The numbers of `softmax` with a shorter gradient: exp(x − c), where c, which brings a row's sum to one, counts as a constant. Right where what is made of
+ * a row does not change when the row is multiplied by a number: weights that are divided by their own sum later on.
+ */
+export const normalisedExp = (x: Tensor): Tensor => apply('normalisedExp', [x], {});
 export const logSoftmax = (x: Tensor): Tensor => apply('logSoftmax', [x], {});
 
 /** (x − mean)/√(variance + ε)·gain + bias over the last axis (Ba et al. 2016). */

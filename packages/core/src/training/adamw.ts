@@ -11,14 +11,14 @@ export interface AdamWOptions {
   readonly epsilon?: number;
 }
 
-/** A running average of one parameter: what it was, and where it goes. */
-export interface Moment {
+/** A part of the training state, of one parameter or of several together: what it was, and where it goes. */
+export interface StateSlot {
   readonly before: Tensor;
   readonly assign: (after: Tensor) => void;
 }
 
 /** What AdamW subtracts from parameters at a step, without decay: a function of gradient, mean and variance. */
-export function adamW(step: Tensor, learningRate: Tensor, options: AdamWOptions): (gradient: Tensor, mean: Moment, variance: Moment) => Tensor {
+export function adamW(step: Tensor, learningRate: Tensor, options: AdamWOptions): (gradient: Tensor, mean: StateSlot, variance: StateSlot) => Tensor {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   const count = add(cast(step, 'float32'), 1);
   // Bias corrections folded into one step size and one ε, as Adam's paper suggests at the end of its §2.

@@ -1,6 +1,6 @@
 import type { Tensor } from '../graph/index.js';
 import { add, divide, matMul, maximum, multiply, reduceSum, sqrt, square, transpose } from '../ops/index.js';
-import type { Moment } from './adamw.js';
+import type { StateSlot } from './adamw.js';
 
 /** Muon's settings (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). */
 export interface MuonOptions {
@@ -37,7 +37,7 @@ export function orthogonalise(matrix: Tensor): Tensor {
 }
 
 /** What Muon subtracts from a matrix, without decay. */
-export function muon(gradient: Tensor, mean: Moment, learningRate: Tensor, options: MuonOptions): Tensor {
+export function muon(gradient: Tensor, mean: StateSlot, learningRate: Tensor, options: MuonOptions): Tensor {
   const { momentum = 0.95 } = options;
   const toward = (average: Tensor): Tensor => add(multiply(average, momentum), multiply(gradient, 1 - momentum));
   const newMean = toward(mean.before);

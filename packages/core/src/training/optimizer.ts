@@ -1,7 +1,8 @@
 import type { Tensor, TraceScope } from '../graph/index.js';
 import type { ParameterSpec, ParameterTree } from '../modules/index.js';
-import { add, cast, divide, maximum, minimum, multiply, reduceSum, sqrt, square, subtract } from '../ops/index.js';
-import { type AdamWOptions, adamW } from './adamw.js';
+import { add, cast, concat, divide, maximum, minimum, multiply, reduceSum, reshape, sliceAxis, sqrt, square, subtract, where } from '../ops/index.js';
+import { type Shape, sizeOf } from '../tensor/index.js';
+import { type AdamWOptions, adamW, type StateSlot } from './adamw.js';
 import { type MuonOptions, muon } from './muon.js';
 import type { PlateauSchedule } from './plateau.js';
 import type { Schedule } from './schedules.js';
@@ -48,9 +49,31 @@ export function averageDecay(decay: number, step: Tensor): Tensor {
   return minimum(divide(add(at, 1), add(at, 10)), decay);
 }
 
+/** Up to this many numbers a tensor is worked on together with others. */
+const small = 2 ** 14;
+
+/** Tensors end to end, of one as it is. */
+const joined = (tensors: readonly Tensor[]): Tensor => concat(tensors.length === 1 ? tensors : tensors.map((tensor) => reshape(tensor, [-1])), 0);
+
+/** What `joined` made, as it was: one tensor a shape. */
+function apart(tensor: Tensor, shapes: readonly Shape[]): Tensor[] {
+  if (shapes.length === 1) return [tensor];
+  let start = 0;
+  return shapes.map((shape) => {
+    const size = sizeOf(shape);
+    const part = reshape(sliceAxis(tensor, 0, start, size), shape);
+    start += size;
+    return part;
+  });
+}
+
 /** Euclidean norm over all gradients. */
 export function globalNorm(gradients: readonly Tensor[]): Tensor {
-  const [first, ...rest] = gradients.map((gradient) => reduceSum(square(gradient)));
+  const isSmall = ({ shape }: Tensor): boolean => sizeOf(shape) <= small;
+  const together = gradients.filter(isSmall);
+  const [first, ...rest] = [...(together.length === 0 ? [] : [joined(together)]), ...gradients.filter((gradient) => !isSmall(gradient))].map((gradient) =>
+    reduceSum(square(gradient)),
+  );
   if (first === undefined) throw new RangeError('globalNorm of no gradients');
   return sqrt(rest.reduce((sum, term) => add(sum, term), first));
 }
@@ -65,37 +88,55 @@ export interface Update {
   readonly step: Tensor;
   /** float32 scalar. */
   readonly learningRate: Tensor;
+  /** bool scalar: where it is false everything stays what it was. */
+  readonly sound: Tensor;
   /** What the objective makes of a parameter after the optimiser (`LossResult.placed`). */
   readonly placed: Readonly<Record<string, (byOptimizer: Tensor) => Tensor>>;
 }
 
+/**
+ * Parameters whose updates are the same operations, to be made in one go: small ones without a rule of their own, those that decay and those that do
+ * not. Most of a transformer's tensors are gains and biases of a few hundred numbers, for each of which an engine would start two dozen operators.
+ */
+function updatedTogether(tree: ParameterTree, { gradientOf, placed }: Update, options: OptimizerOptions): (readonly ParameterSpec[])[] {
+  const specs = Array.from(tree.specs.values()).filter(({ name }) => gradientOf.has(name));
+  const isSmall = (spec: ParameterSpec): boolean => sizeOf(spec.shape) <= small && placed[spec.name] === undefined && !updatedByMuon(spec, options);
+  const together = [true, false].map((decay) => specs.filter((spec) => isSmall(spec) && spec.decay === decay));
+  const alone = specs.filter((spec) => !isSmall(spec)).map((spec) => [spec]);
+  return [...together.filter(({ length }) => length > 0), ...alone];
+}
+
 /** Appends one update of every parameter of the tree to the trace. */
-export function updateParameters(scope: TraceScope, tree: ParameterTree, { gradientOf, norm, step, learningRate, placed }: Update, options: OptimizerOptions): void {
+export function updateParameters(scope: TraceScope, tree: ParameterTree, update: Update, options: OptimizerOptions): void {
+  const { gradientOf, norm, step, learningRate, placed, sound } = update;
   const { weightDecay = 0, clipNorm, ema } = options;
   const clip = clipNorm === undefined ? undefined : minimum(divide(clipNorm, maximum(norm, 1e-12)), 1);
   const decay = ema === undefined ? undefined : averageDecay(ema, step);
   const adamWChange = adamW(step, learningRate, options);
 
-  for (const [name, parameter] of tree.tensors) {
-    const raw = gradientOf.get(name);
-    const spec = tree.specs.get(name);
-    if (raw === undefined || spec === undefined) continue;
-    const gradient = clip === undefined ? raw : multiply(raw, clip);
-    const moment = (stateName: string) => ({
-      before: scope.state(stateName, parameter.shape),
-      assign: (after: Tensor) => scope.assign(stateName, after),
-    });
-    const mean = moment(stateNames.mean(name));
+  for (const specs of updatedTogether(tree, update, options)) {
+    const shapes = specs.map(({ shape }) => shape);
+    const slot = (stateName: (parameter: string) => string): StateSlot => {
+      const before = joined(specs.map(({ name, shape }) => scope.state(stateName(name), shape)));
+      return {
+        before,
+        assign: (after) => apart(where(sound, after, before), shapes).forEach((value, index) => void scope.assign(stateName(specs[index]?.name ?? ''), value)),
+      };
+    };
+    const [first] = specs;
+    const raw = specs.flatMap(({ name }) => gradientOf.get(name) ?? []);
+    if (first === undefined) continue;
+    const gradient = clip === undefined ? joined(raw) : multiply(joined(raw), clip);
+    const parameter = slot((name) => name);
+    const mean = slot(stateNames.mean);
     const change =
-      options.muon !== undefined && updatedByMuon(spec, options)
-        ? muon(gradient, mean, learningRate, options.muon)
-        : adamWChange(gradient, mean, moment(stateNames.variance(name)));
-    const shrunk = spec.decay && weightDecay > 0 ? multiply(parameter, subtract(1, multiply(learningRate, weightDecay))) : parameter;
-    const updated = (placed[name] ?? ((value: Tensor): Tensor => value))(subtract(shrunk, change));
-    scope.assign(name, updated);
+      options.muon !== undefined && updatedByMuon(first, options) ? muon(gradient, mean, learningRate, options.muon) : adamWChange(gradient, mean, slot(stateNames.variance));
+    const shrunk = first.decay && weightDecay > 0 ? multiply(parameter.before, subtract(1, multiply(learningRate, weightDecay))) : parameter.before;
+    const updated = (placed[first.name] ?? ((value: Tensor): Tensor => value))(subtract(shrunk, change));
+    parameter.assign(updated);
     if (decay !== undefined) {
-      const average = scope.state(stateNames.average(name), parameter.shape);
-      scope.assign(stateNames.average(name), add(multiply(average, decay), multiply(updated, subtract(1, decay))));
+      const average = slot(stateNames.average);
+      average.assign(add(multiply(average.before, decay), multiply(updated, subtract(1, decay))));
     }
   }
 }

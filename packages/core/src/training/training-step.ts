@@ -158,8 +158,9 @@ export function createTrainingStep(name: string, lossFunction: LossFunction, opt
     const gradientOf = under('gradient', means);
     const { rate, remember } = rateOf(options.learningRate, step, scope);
     const norm = globalNorm([...gradientOf.values()]);
-    const guarded = guardedBy(scope, logicalAnd(isFiniteScalar(loss), isFiniteScalar(norm)));
-    updateParameters(guarded, tree, { gradientOf, norm, step, learningRate: rate, placed }, options);
+    const sound = logicalAnd(isFiniteScalar(loss), isFiniteScalar(norm));
+    const guarded = guardedBy(scope, sound);
+    updateParameters(scope, tree, { gradientOf, norm, step, learningRate: rate, sound, placed }, options);
     for (const [runningName, { initial, after }] of Object.entries(running)) {
       kept.push({ name: runningName, shape: after.shape, initial });
       guarded.assign(stateNames.running(runningName), after);

@@ -76,6 +76,19 @@ function perWeight(sums: Tensor): Tensor {
   return divide(sliceAxis(sums, 3, 0, headSize), sliceAxis(sums, 3, headSize, 1));
 }
 
+/** Most scores of one piece: 8 MiB, which mostly stay in a processor's cache from the product that makes them to those that read them. */
+const scoresOfPiece = 2 ** 21;
+/** Fewer queries than this are not cut, however many scores each has: a graph has to stay small. */
+const queriesOfPiece = 64;
+
+/** Queries [batch, heads, length, headSize] cut along their length into pieces that have few enough scores with `keys` keys. */
+function inPieces(queries: Tensor, keys: number): Tensor[] {
+  const [batch = 0, heads = 0, length = 0] = queries.shape;
+  const pieces = Math.max(1, Math.ceil((batch * heads * length * keys) / scoresOfPiece));
+  const rows = Math.min(length, Math.max(queriesOfPiece, Math.ceil(length / pieces)));
+  return Array.from({ length: Math.ceil(length / rows) }, (_, piece) => sliceAxis(queries, 2, piece * rows, Math.min(rows, length - piece * rows)));
+}
+
 /** Near the smallest number of single precision that every engine tells from zero. */
 const leastShare = 1e-37;
 
@@ -123,15 +136,23 @@ export function windowedAttention(queries: Tensor, { keys, values }: KeysAndValu
 
   const asking = concat([whole(scaled), whole(largest)], 3);
   const prefixKeys = extended(keys, (place, channel) => place === prefix && channel === headSize);
-  const prefixProducts = matMul(asking, prefixKeys, { transposeB: true });
-  const prefixScores = prefixBias === undefined ? prefixProducts : add(prefixProducts, pad(prefixBias, [0, 0, 0, 0], [0, 0, 0, 1]));
-  const weights = normalisedExp(prefixScores);
-  const prefixSums = matMul(
-    weights,
-    extended(values, (place, channel) => place < prefix && channel === headSize),
+  const prefixValues = extended(values, (place, channel) => place < prefix && channel === headSize);
+  const hidden = prefixBias === undefined ? undefined : pad(prefixBias, [0, 0, 0, 0], [0, 0, 0, 1]);
+  const answers = inPieces(asking, prefix + 1).map((some) => {
+    const products = matMul(some, prefixKeys, { transposeB: true });
+    const weights = normalisedExp(hidden === undefined ? products : add(products, hidden));
+    return { sums: matMul(weights, prefixValues), share: stopGradient(sliceAxis(weights, 3, prefix, 1)) };
+  });
+  const prefixSums = concat(
+    answers.map(({ sums }) => sums),
+    2,
+  );
+  const shares = concat(
+    answers.map(({ share }) => share),
+    2,
   );
   // The logarithm of the sum of all exponentials. Where a window counts nothing its share is smaller than any number: `leastShare` stands for it.
-  const share = maximum(blocked(stopGradient(sliceAxis(weights, 3, prefix, 1))), leastShare);
+  const share = maximum(blocked(shares), leastShare);
   const level = subtract(largest, log(share));
   const imageSums = matMul(exp(subtract(imageScores, level)), windowed(inBlocks(withOnes(ofImage(values)), windows), windows));
   const attended = perWeight(add(prefixSums, whole(imageSums)));

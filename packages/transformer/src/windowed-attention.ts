@@ -76,8 +76,8 @@ function perWeight(sums: Tensor): Tensor {
   return divide(sliceAxis(sums, 3, 0, headSize), sliceAxis(sums, 3, headSize, 1));
 }
 
-/** Most scores of one piece: 8 MiB, which mostly stay in a processor's cache from the product that makes them to those that read them. */
-const scoresOfPiece = 2 ** 21;
+/** Most scores of one piece: 5 MiB, which mostly stay in a processor's cache from the product that makes them to those that read them. */
+const scoresOfPiece = 1.25 * 2 ** 20;
 /** Fewer queries than this are not cut, however many scores each has: a graph has to stay small. */
 const queriesOfPiece = 64;
 
@@ -130,8 +130,9 @@ export function windowedAttention(queries: Tensor, { keys, values }: KeysAndValu
     return add(pad(ofPrefix(x), [0, 0, 0, 0], [0, 0, 1, 1]), literal(x.builder, float32Array([prefix + 1, width], ones)));
   };
 
+  const windowKeys = windowed(inBlocks(ofImage(keys), windows), windows);
   const scaled = inBlocks(multiply(ofImage(queries), scaleOf(queries)), windows);
-  const imageScores = add(matMul(scaled, windowed(inBlocks(ofImage(keys), windows), windows), { transposeB: true }), bias);
+  const imageScores = add(matMul(scaled, windowKeys, { transposeB: true }), bias);
   const largest = stopGradient(reduceMax(imageScores, { axes: [-1], keepDimensions: true }));
 
   const asking = concat([whole(scaled), whole(largest)], 3);

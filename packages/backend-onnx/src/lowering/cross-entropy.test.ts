@@ -1,4 +1,4 @@
-import { crossEntropy, float32Array, int32Array, trace } from '@tesserae/core';
+import { crossEntropy, float32Array, gradients, int32Array, reduceSum, trace } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { expect, it } from 'vitest';
 import { openOnnx } from '../__fixtures__/engines.js';
@@ -18,4 +18,21 @@ it('is read off the likelihoods, and nothing where a target is no class', async 
   });
   expect(found[3]).toBeCloseTo(200, 4);
   expect(found.slice(4)).toEqual([0, 0]);
+});
+
+it('has the decomposition’s gradient, also where a target is no class', async () => {
+  const graph = trace('gradient', (scope) => {
+    const logits = scope.input('logits', [2, 3, 4]);
+    for (const gradient of gradients(reduceSum(crossEntropy(logits, scope.input('targets', [2, 3], 'int32'))), [logits])) scope.output('y', gradient);
+  });
+  const inputs = {
+    logits: float32Array([2, 3, 4], [1, 2, 3, 0, -1, 0, 1, 2, 5, 5, 5, 5, 100, -100, 0, 1, 0.5, 0.25, 1, 2, 1, 0, -3, 4]),
+    targets: int32Array([2, 3], [2, 0, 1, 1, -1, 4]),
+  };
+  const program = await (await openOnnx()).compile(graph);
+  const { y } = await program.run(inputs);
+  program.dispose();
+  const expected = Array.from(evaluateGraph(graph, { inputs }).outputs.y?.data ?? []);
+  expect(expected).toHaveLength(24);
+  expect(Array.from(y?.data ?? [])).toEqual(expected.map((value) => expect.closeTo(value, 5)));
 });

@@ -21,6 +21,7 @@ export const claimedComposites = [
   'normalisedExp',
   'logSoftmax',
   'crossEntropy',
+  'crossEntropyGradient',
   'layerNorm',
   'relu',
   'gelu',
@@ -102,6 +103,16 @@ function lowerEmpty(operation: LoweredName, call: LoweringCall<unknown>): string
       : lowerings.concat({ ...call, inputs: kept, attributes: call.attributes as OperationAttributes['concat'] });
   }
   return emitter.fill(type.shape, type.dtype, valueOverNothing({ operation, attributes: call.attributes } as Parameters<typeof valueOverNothing>[0], type.dtype));
+}
+
+/** Where the labels (input 1) of logits (input 0) stand in their rows, [… , 1] as int64, and 1 or 0 whether they are a class: one that is none counts nothing. */
+function emitTargets(call: LoweringCall<unknown>): { readonly places: string; readonly isClass: string } {
+  const { emitter } = call;
+  const classes = shapeAt(call, 0)[shapeAt(call, 0).length - 1] ?? 0;
+  const targets = at(call, 1);
+  const within = emitter.emit('Max', [emitter.emit('Min', [targets, emitter.fill([], 'int32', classes - 1)]), emitter.fill([], 'int32', 0)]);
+  const isClass = emitter.emit('Cast', [emitter.emit('Equal', [within, targets])], { to: integer(onnxTypes.float32) });
+  return { places: emitter.emit('Reshape', [emitter.emit('Cast', [within], { to: integer(onnxTypes.int64) }), emitter.integers([...shapeAt(call, 1), 1])]), isClass };
 }
 
 /** Every primitive and claimed composite as ONNX operators. Exhaustive at compile time. */
@@ -212,15 +223,19 @@ const lowerings: { readonly [O in LoweredName]: Lowering<OperationAttributes[O]>
   logSoftmax: ({ emitter, inputs }) => emitter.emit('LogSoftmax', inputs, { axis: integer(-1) }),
   crossEntropy: (call) => {
     const { emitter, type } = call;
-    const shape = shapeAt(call, 0);
-    const classes = shape[shape.length - 1] ?? 0;
-    const [targets, one] = [at(call, 1), emitter.integers([...type.shape, 1])];
-    // One number a row is read, where the decomposition makes a row of zeros and a one to multiply by. A target that is no class costs nothing, as there.
-    const within = emitter.emit('Max', [emitter.emit('Min', [targets, emitter.fill([], 'int32', classes - 1)]), emitter.fill([], 'int32', 0)]);
-    const isClass = emitter.emit('Cast', [emitter.emit('Equal', [within, targets])], { to: integer(onnxTypes.float32) });
-    const places = emitter.emit('Reshape', [emitter.emit('Cast', [within], { to: integer(onnxTypes.int64) }), one]);
+    // One number a row is read, where the decomposition makes a row of zeros and a one to multiply by.
+    const { places, isClass } = emitTargets(call);
     const chosen = emitter.emit('GatherElements', [emitter.emit('LogSoftmax', [at(call, 0)], { axis: integer(-1) }), places], { axis: integer(-1) });
     return emitter.emit('Neg', [emitter.emit('Mul', [emitter.emit('Reshape', [chosen, emitter.integers(type.shape)]), isClass])]);
+  },
+  crossEntropyGradient: (call) => {
+    const { emitter } = call;
+    const { places, isClass } = emitTargets(call);
+    const column = emitter.integers([...shapeAt(call, 1), 1]);
+    const gradient = emitter.emit('Reshape', [at(call, 2), column]);
+    const weighted = emitter.emit('Mul', [emitter.emit('Softmax', [at(call, 0)], { axis: integer(-1) }), gradient]);
+    const taken = emitter.emit('Neg', [emitter.emit('Mul', [gradient, emitter.emit('Reshape', [isClass, column])])]);
+    return emitter.emit('ScatterElements', [weighted, places, taken], { axis: integer(-1), reduction: text('add') });
   },
   layerNorm: ({ emitter, inputs, attributes: { epsilon } }) => emitter.emit('LayerNormalization', inputs, { axis: integer(-1), epsilon: float(epsilon) }),
   // Not as a maximum: ONNX Runtime puts it into the convolution before it, and keeps its own layout from one to the next.

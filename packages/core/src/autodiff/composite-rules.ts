@@ -1,4 +1,4 @@
-import type { CompositeName } from '../graph/index.js';
+import { apply, type CompositeName } from '../graph/index.js';
 import {
   add,
   cast,
@@ -6,14 +6,11 @@ import {
   equal,
   erf,
   exp,
-  expandDimensions,
   less,
   multiply,
-  oneHot,
   reduceMean,
   reduceSum,
   sigmoid,
-  softmax,
   sqrt,
   square,
   subtract,
@@ -94,11 +91,8 @@ export const compositeRules: { readonly [C in CompositeName]: GradientRule<C> | 
   gelu,
   silu: 'decompose',
   attention: 'decompose',
-  crossEntropy: (context) => {
-    const logits = inputOf(context, 0);
-    const target = oneHot(inputOf(context, 1), logits.shape[logits.shape.length - 1] ?? 0);
-    return [multiply(subtract(softmax(logits), target), expandDimensions(context.gradient, -1)), undefined];
-  },
+  crossEntropy: (context) => [apply('crossEntropyGradient', [inputOf(context, 0), inputOf(context, 1), context.gradient], {}), undefined],
+  crossEntropyGradient: 'decompose',
   oneHot: () => [],
   replaceSlice: 'decompose',
   maxPool2d: (context) => {

@@ -162,6 +162,11 @@ const cases: readonly Case[] = [
       return ops.attention(pick(inputs, 0), pick(inputs, 1), pick(inputs, 2), { mask });
     },
   },
+  {
+    name: 'crossEntropyGradient',
+    shapes: [[3, 4], [3]],
+    compute: (inputs, scope) => apply('crossEntropyGradient', [pick(inputs, 0), scope.literal(int32Array([3], [0, 3, 1])), pick(inputs, 1)], {}),
+  },
   { name: 'crossEntropy', shapes: [[3, 4]], compute: (inputs, scope) => ops.crossEntropy(pick(inputs, 0), scope.literal(int32Array([3], [0, 3, 1]))) },
   {
     name: 'loop: carried, captured and stacked values',

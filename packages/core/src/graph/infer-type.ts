@@ -323,6 +323,19 @@ export const typeRules: { readonly [O in OperationName]: TypeRule<OperationAttri
     }
     return { shape: labels, dtype: 'float32' };
   },
+  crossEntropyGradient: (inputs) => {
+    const logits = expect(at(inputs, 0, 'crossEntropyGradient'), float, 'crossEntropyGradient');
+    const labels = expect(at(inputs, 1, 'crossEntropyGradient'), ['int32'], 'crossEntropyGradient').shape;
+    const gradient = expect(at(inputs, 2, 'crossEntropyGradient'), float, 'crossEntropyGradient').shape;
+    if (![labels, gradient].every((shape) => sameShape(shape, logits.shape.slice(0, -1)))) {
+      fail(
+        'crossEntropyGradient',
+        `labels ${formatShape(labels)} and gradient ${formatShape(gradient)} do not fit logits ${formatShape(logits.shape)}.`,
+        'Give one of each per row of logits.',
+      );
+    }
+    return logits;
+  },
   oneHot: (inputs, { depth }) => ({ shape: [...expect(at(inputs, 0, 'oneHot'), ['int32'], 'oneHot').shape, depth], dtype: 'float32' }),
   replaceSlice: (inputs, { axis }) => {
     const [x, part] = [at(inputs, 0, 'replaceSlice'), at(inputs, 1, 'replaceSlice')];

@@ -130,6 +130,8 @@ export interface CompositeAttributes {
   readonly attention: { readonly scale: number };
   /** (logits […, classes], labels int32 […]) → −log p(label) […]. */
   readonly crossEntropy: NoAttributes;
+  /** (logits, labels, gradient of the output […]) → gradient of crossEntropy's logits: (softmax − one at the label)·gradient. */
+  readonly crossEntropyGradient: NoAttributes;
   /** int32 […] → float32 […, depth]. */
   readonly oneHot: { readonly depth: number };
   /** (x, part, start int32 scalar) → x with `part` in place of as much along `axis` from `start` on; it must fit in. */
@@ -163,6 +165,7 @@ const compositeNames: Readonly<Record<CompositeName, true>> = {
   silu: true,
   attention: true,
   crossEntropy: true,
+  crossEntropyGradient: true,
   oneHot: true,
   replaceSlice: true,
   maxPool2d: true,

@@ -140,6 +140,11 @@ export const decompositions: { readonly [C in CompositeName]: Decomposition<C> }
     const chosen = apply('oneHot', [input(inputs, 1)], { depth: logits.shape[logits.shape.length - 1] ?? 0 });
     return multiply(reduceSum(multiply(apply('logSoftmax', [logits], {}), chosen), { axes: [-1] }), -1);
   },
+  crossEntropyGradient: (inputs) => {
+    const logits = input(inputs, 0);
+    const chosen = apply('oneHot', [input(inputs, 1)], { depth: logits.shape[logits.shape.length - 1] ?? 0 });
+    return multiply(subtract(apply('softmax', [logits], {}), chosen), expandDimensions(input(inputs, 2), -1));
+  },
   oneHot: (inputs, { depth }) => {
     const indices = input(inputs, 0);
     const classes = depth === 0 ? undefined : indices.builder.add('iota', [], { axis: 0, shape: [depth] });

@@ -1,3 +1,4 @@
+import { apply } from '../../graph/index.js';
 import * as ops from '../../ops/index.js';
 import { int32Array } from '../../tensor/index.js';
 import { at, type ConformanceCase, forward, withGradients } from './conformance-case.js';
@@ -17,6 +18,9 @@ export function compositeCases(): ConformanceCase[] {
       return ops.attention(at(inputs, 0), at(inputs, 1), at(inputs, 2), { mask });
     }),
     ...withGradients('crossEntropy: [2, 3]', [{ shape: [2, 3, 6] }, { shape: [2, 3], dtype: 'int32' }], (inputs) => ops.crossEntropy(at(inputs, 0), at(inputs, 1))),
+    ...withGradients('crossEntropyGradient: [2, 3]', [{ shape: [2, 3, 6] }, { shape: [2, 3], dtype: 'int32' }, { shape: [2, 3] }], (inputs) =>
+      apply('crossEntropyGradient', [at(inputs, 0), at(inputs, 1), at(inputs, 2)], {}),
+    ),
     forward('oneHot: depth 5', [{ shape: [2, 3], dtype: 'int32' }], (inputs) => ops.oneHot(at(inputs, 0), 5)),
     ...withGradients('gather: rows, repeated', [{ shape: [5, 3] }, { shape: [2, 4], dtype: 'int32' }], (inputs) => ops.gather(at(inputs, 0), at(inputs, 1))),
     ...withGradients('gather: axis 1', [{ shape: [2, 5, 3] }, { shape: [4], dtype: 'int32' }], (inputs) => ops.gather(at(inputs, 0), at(inputs, 1), 1)),

@@ -68,6 +68,9 @@ export function edgeCases(): ConformanceCase[] {
       ...withGradients(`crossEntropy: [${rows}, ${width}]`, [{ shape: [rows, width] }, { shape: [rows], dtype: 'int32', from: () => 0 }], (inputs) =>
         ops.crossEntropy(at(inputs, 0), at(inputs, 1)),
       ),
+      ...withGradients(`crossEntropyGradient: [${rows}, ${width}]`, [{ shape: [rows, width] }, { shape: [rows], dtype: 'int32', from: () => 0 }, { shape: [rows] }], (inputs) =>
+        apply('crossEntropyGradient', [at(inputs, 0), at(inputs, 1), at(inputs, 2)], {}),
+      ),
       forward(`oneHot: [${rows}] of ${width}`, [{ shape: [rows], dtype: 'int32' }], (inputs) => ops.oneHot(at(inputs, 0), width)),
     ]),
     ...withGradients('groupNorm: no pictures', [{ shape: [0, 4, 2, 2] }, { shape: [4] }, { shape: [4] }], (inputs) =>

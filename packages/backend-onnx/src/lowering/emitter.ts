@@ -10,8 +10,6 @@ export interface Emitter {
   emit(type: string, inputs: readonly string[], attributes?: Readonly<Record<string, OnnxAttribute>>, domain?: OnnxNode['domain']): string;
   /** The same for nodes with several outputs. */
   emitMany(type: string, inputs: readonly string[], outputs: number, attributes?: Readonly<Record<string, OnnxAttribute>>): string[];
-  /** The same where only some of the outputs are wanted; gives the names of those. */
-  emitSome(type: string, inputs: readonly string[], wanted: readonly boolean[], attributes: Readonly<Record<string, OnnxAttribute>>, domain: OnnxNode['domain']): string[];
   /** An array of the graph as an initializer. */
   array(array: HostArray): string;
   /** Whole numbers as ONNX wants them for shapes and axes. */
@@ -54,17 +52,15 @@ export function createEmitter(initializers: OnnxInitializer[], contrib: boolean,
       if (key !== undefined) known.set(key, made);
       return made;
     };
-    const emitSome: Emitter['emitSome'] = (type, inputs, wanted, attributes, domain) => {
-      const outputs = wanted.map((asked) => (asked ? name(type.toLowerCase()) : ''));
-      nodes.push({ type, domain, name: name('node'), inputs, outputs, attributes });
-      return outputs.filter((output) => output !== '');
-    };
     const emitter: Emitter = {
       nodes,
       contrib,
       name,
-      emitSome,
-      emitMany: (type, inputs, outputs, attributes = {}) => emitSome(type, inputs, Array<boolean>(outputs).fill(true), attributes, ''),
+      emitMany(type, inputs, outputs, attributes = {}) {
+        const made = Array.from({ length: outputs }, () => name(type.toLowerCase()));
+        nodes.push({ type, domain: '', name: name('node'), inputs, outputs: made, attributes });
+        return made;
+      },
       emit(type, inputs, attributes = {}, domain = '') {
         const output = name(type.toLowerCase());
         nodes.push({ type, domain, name: name('node'), inputs, outputs: [output], attributes });

@@ -6,10 +6,8 @@ import {
   type Graph,
   type HostArray,
   keyFromSeed,
-  layerNorm,
   loop,
   matMul,
-  multiply,
   normalArray,
   reduceSum,
   type Shape,
@@ -112,34 +110,6 @@ describe('slices that cut a value up', () => {
       { x: [2, 6], y: [2, 6], z: [2, 6] },
     );
     expect([count('Split'), count('Slice')]).toEqual([0, 5]);
-  });
-});
-
-describe('a layer normalisation of a sum', () => {
-  const shapes = { x: [3, 8], y: [3, 8], weight: [8], bias: [8] } as const;
-  const normal = (scope: TraceScope, sum: Tensor): Tensor => layerNorm(sum, scope.input('weight', [8]), scope.input('bias', [8]), 1e-5);
-
-  it('becomes one operator that also gives the sum', async () => {
-    const count = await operators(
-      graphOf((scope) => {
-        const sum = add(scope.input('x', [3, 8]), scope.input('y', [3, 8]));
-        return { z: add(tanh(normal(scope, sum)), sum) };
-      }),
-      shapes,
-    );
-    expect([count('SkipLayerNormalization'), count('LayerNormalization')]).toEqual([1, 0]);
-  });
-
-  it('stays two when the sum is read before it, or broadcasts', async () => {
-    const count = await operators(
-      graphOf((scope) => {
-        const sum = add(scope.input('x', [3, 8]), scope.input('y', [3, 8]));
-        const before = tanh(sum);
-        return { z: multiply(normal(scope, sum), before), w: normal(scope, add(scope.input('x', [3, 8]), scope.input('row', [8]))) };
-      }),
-      { ...shapes, row: [8] },
-    );
-    expect([count('SkipLayerNormalization'), count('LayerNormalization')]).toEqual([0, 2]);
   });
 });
 

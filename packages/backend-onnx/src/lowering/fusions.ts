@@ -1,4 +1,4 @@
-import { type Graph, type NodeOf, nodeAt, sameShape, sizeOf } from '@tesserae/core';
+import { type Graph, type NodeOf, nodeAt } from '@tesserae/core';
 
 /** One slice of several that cut a value up along one axis. */
 export interface SplitPart {
@@ -18,22 +18,13 @@ export interface BiasedProduct {
   readonly transposeB: boolean;
 }
 
-/** A layer normalisation of a sum, the first to read it. The sum stays a value of its own: the residual stream. */
-export interface NormalisedSum {
-  readonly sum: number;
-  readonly a: number;
-  readonly b: number;
-}
-
 /** Nodes of a graph that ONNX has one operator for. In a decode loop an operator costs what it takes to start, not to compute. */
 export interface Fusions {
   /** By the index of a slice. */
   readonly splits: ReadonlyMap<number, SplitPart>;
   /** By the index of an addition. */
   readonly biasedProducts: ReadonlyMap<number, BiasedProduct>;
-  /** By the index of a layer normalisation. */
-  readonly normalisedSums: ReadonlyMap<number, NormalisedSum>;
-  /** Products and sums that are made by a node above. */
+  /** Products that are made by a node above. */
   readonly absorbed: ReadonlySet<number>;
 }
 
@@ -79,38 +70,14 @@ function findSplits(graph: Graph): Map<number, SplitPart> {
   return splits;
 }
 
-/** ONNX Runtime's operator for both takes four times as long an element as an addition and a normalisation do: it is for the few tokens of a decode step. */
-const largestNormalisedSum = 2 ** 12;
-
-/** `firstUse` tells the first node that reads a value. */
-function findNormalisedSums(graph: Graph, firstUse: ReadonlyMap<number, number>): Map<number, NormalisedSum> {
-  const found = new Map<number, NormalisedSum>();
-  graph.nodes.forEach((node, index) => {
-    const [sum] = node.inputs;
-    if (node.operation !== 'layerNorm' || sum === undefined || firstUse.get(sum) !== index) return;
-    const inner = nodeAt(graph, sum);
-    const [a, b] = inner.inputs;
-    if (inner.operation !== 'add' || a === undefined || b === undefined || inner.shape.includes(0)) return;
-    if (sizeOf(inner.shape) > largestNormalisedSum) return;
-    // What ONNX Runtime's operator takes.
-    if (inner.shape.length !== 2 && inner.shape.length !== 3) return;
-    if ([a, b].every((operand) => sameShape(nodeAt(graph, operand).shape, inner.shape))) found.set(index, { sum, a, b });
-  });
-  return found;
-}
-
 /** Finds them. `graph` is prepared: verified, without dead nodes. */
-export function findFusions(graph: Graph, options: { readonly contrib: boolean }): Fusions {
+export function findFusions(graph: Graph): Fusions {
   const uses = new Map<number, number>();
-  const firstUse = new Map<number, number>();
-  const use = (value: number, by: number): void => {
+  const use = (value: number): void => {
     uses.set(value, (uses.get(value) ?? 0) + 1);
-    firstUse.set(value, Math.min(by, firstUse.get(value) ?? by));
   };
-  graph.nodes.forEach(({ inputs }, by) => {
-    for (const value of inputs) use(value, by);
-  });
-  for (const { node } of [...graph.outputs, ...graph.updates]) use(node, graph.nodes.length);
+  for (const { inputs } of graph.nodes) inputs.forEach(use);
+  for (const { node } of [...graph.outputs, ...graph.updates]) use(node);
 
   const biasedProducts = new Map<number, BiasedProduct>();
   const absorbed = new Set<number>();
@@ -128,7 +95,5 @@ export function findFusions(graph: Graph, options: { readonly contrib: boolean }
       return;
     }
   });
-  const normalisedSums = options.contrib ? findNormalisedSums(graph, firstUse) : new Map<number, NormalisedSum>();
-  for (const { sum } of normalisedSums.values()) absorbed.add(sum);
-  return { splits: findSplits(graph), biasedProducts, normalisedSums, absorbed };
+  return { splits: findSplits(graph), biasedProducts, absorbed };
 }

@@ -1,6 +1,6 @@
 import { type Graph, leavesOf, nodeAt, type OperationAttributes, type QuantisedMatrix, type TensorType } from '@tesserae/core';
 import { type OnnxGraph, type OnnxInitializer, type OnnxValue, onnxTypes } from '../protobuf.js';
-import { createEmitter, type Emitter, float, integer, onnxTypeOf } from './emitter.js';
+import { createEmitter, type Emitter, integer, onnxTypeOf } from './emitter.js';
 import { findFusions, type SplitPart } from './fusions.js';
 import { type LoweredName, lowerOperation } from './operations.js';
 import { emitQuantisedProduct, type QuantisedOperand, quantisedOperand } from './quantised-products.js';
@@ -56,7 +56,7 @@ function lowerLoop(emitter: Emitter, attributes: OperationAttributes['loop'], in
 function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) => string, quantised: QuantisedOperands, left: ReadonlySet<number> = new Set()): string[] {
   const names: string[] = [];
   const loops = new Map<number, string[]>();
-  const { splits, biasedProducts, normalisedSums, absorbed } = findFusions(graph, emitter);
+  const { splits, biasedProducts, absorbed } = findFusions(graph);
   const parts = new Map<string, string[]>();
   const splitPart = ({ source, axis, sizes, part }: SplitPart): string => {
     const key = `${source}|${axis}`;
@@ -80,22 +80,6 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
         return;
       }
       names.push(emitter.emit('Gemm', operands, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }));
-      return;
-    }
-    const normalised = normalisedSums.get(index);
-    if (normalised !== undefined && node.operation === 'layerNorm') {
-      const { sum, a, b } = normalised;
-      const [, weight = 0, bias = 0] = node.inputs;
-      const operands = [a, b, weight, bias].map((operand) => names[operand] ?? '');
-      const [normal = '', made = ''] = emitter.emitSome(
-        'SkipLayerNormalization',
-        operands,
-        [true, false, false, true],
-        { epsilon: float(node.attributes.epsilon) },
-        'com.microsoft',
-      );
-      names.push(normal);
-      names[sum] = made;
       return;
     }
     if (absorbed.has(index) || left.has(index)) {

@@ -34,7 +34,7 @@ import {
   beginCache,
   type CacheStorage,
   cacheStorage,
-  columnPlaces,
+  columnsOfPositions,
   type DecodeBatch,
   joinTokens,
   onePosition,
@@ -44,6 +44,7 @@ import {
   scorePiece,
   spanPlaces,
   weighPiece,
+  writeSpan,
 } from './layer-cache.js';
 import { changeScores, type SamplingPlan, sampleTokens, samplingInputs } from './sampling.js';
 import { stackShape } from './stack-shapes.js';
@@ -154,8 +155,8 @@ interface LayerCache {
 }
 
 /** softmax over the pieces of the cache and the span's own keys together, without copying them to join them. */
-function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, position: Tensor): Tensor {
-  const pieces = [...cache.reader.at(position), own];
+function attendCached(queries: Tensor, cache: LayerCache, own: KeysAndValues, { position, column }: { readonly position: Tensor; readonly column: Tensor }): Tensor {
+  const pieces = [...cache.reader.at(column), own];
   const products = concat(
     pieces.map(({ keys }) => scorePiece(queries, keys)),
     3,
@@ -180,8 +181,6 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
   // Layers of one pattern share its tables: engines then look them up once a token, not once a layer.
   const masks = new Map([...new Set(patterns)].map((pattern) => [pattern, scope.literal(cacheMask(configuration, pattern, batch.span))] as const));
   const storages = layerStorages(configuration, batch);
-  const column = storages.find(({ layout }) => layout.kind === 'column');
-  const places = scope.literal(column === undefined ? 0 : columnPlaces(configuration, column));
   const state = (shape: Shape | undefined, keys: string, values: string): KeysAndValues | undefined =>
     shape === undefined ? undefined : { keys: scope.state(keys, shape), values: scope.state(values, shape) };
   return storages.flatMap((storage, layer) => {
@@ -189,7 +188,7 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
     if (mask === undefined) return [];
     const before = state(storage.before, decodeStateNames.keysBefore(layer), decodeStateNames.valuesBefore(layer));
     const image = state(storage.image, decodeStateNames.keys(layer), decodeStateNames.values(layer));
-    return [{ storage, image, reader: readPast(storage, before, image, places), mask, prefixMask, normalise }];
+    return [{ storage, image, reader: readPast(storage, before, image), mask, prefixMask, normalise }];
   });
 }
 
@@ -215,6 +214,7 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const sampling = samplingInputs(scope, plan, [candidates, span]);
     const memory = readMemory(scope, configuration, batch);
     const caches = layerCaches(scope, configuration, batch, memory.prefixMask);
+    const columns = scope.literal(columnsOfPositions(configuration));
     const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
     const emptyBuffer = broadcastTo(scope.literal(0), [branches, heads, ...(candidates === 1 ? [] : [candidates]), span, shape.headSize]);
     const along = positionAxis(emptyBuffer.shape);
@@ -224,11 +224,12 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const buffered = bufferOf(caches.length);
 
     const carriedFirst = [firstLogits, ...Array<Tensor>(buffered).fill(emptyBuffer), ...memory.carried];
-    const decoded = loop(scope, span, carriedFirst, (column, [logits = firstLogits, ...buffers]) => {
-      const position = add(multiply(spanIndex, span), column);
+    const decoded = loop(scope, span, carriedFirst, (index, [logits = firstLogits, ...buffers]) => {
+      const position = add(multiply(spanIndex, span), index);
+      const at = { position, column: gather(columns, position) };
       const scores = changeScores(plan.changes, mixBranches(logits, weights, batch), position);
-      const given = gather(known, column, 1);
-      const token = where(greaterOrEqual(given, 0), given, sampleTokens(scores, plan, sampling, column));
+      const given = gather(known, index, 1);
+      const token = where(greaterOrEqual(given, 0), given, sampleTokens(scores, plan, sampling, index));
       const updated: Tensor[] = [];
       const left: Tensor[] = [];
       const remembered: Tensor[] = [];
@@ -243,13 +244,13 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
           if (cache === undefined) return made.values;
           if (carrying[layer] !== true) {
             left.push(own.keys, own.values);
-            return attendCached(queries, cache, own, position);
+            return attendCached(queries, cache, own, at);
           }
           const buffer = bufferOf(layer);
-          const keys = replaceSlice(buffers[buffer] ?? emptyBuffer, own.keys, column, along);
-          const values = replaceSlice(buffers[buffer + 1] ?? emptyBuffer, own.values, column, along);
+          const keys = replaceSlice(buffers[buffer] ?? emptyBuffer, own.keys, index, along);
+          const values = replaceSlice(buffers[buffer + 1] ?? emptyBuffer, own.values, index, along);
           updated.push(keys, values);
-          return attendCached(queries, cache, { keys, values }, position);
+          return attendCached(queries, cache, { keys, values }, at);
         },
       });
       const next = codeLogits(parameters, configuration, reshape(stream, [branches * candidates, width]));
@@ -259,15 +260,15 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const [lastLogits = firstLogits, ...buffers] = decoded.carried;
     const [tokens, ...left] = decoded.stacked;
     const made = [...buffers.slice(0, buffered)];
-    const places = new Map<number, Tensor>();
+    const column = gather(columns, multiply(spanIndex, span));
+    const places = new Map<CacheStorage, Tensor>();
     caches.forEach(({ image, storage }, layer) => {
       const [keys = emptyBuffer, values = emptyBuffer] = carrying[layer] === true ? made.splice(0, 2) : left.splice(0, 2).map(joinTokens);
-      const { positions } = storage.layout;
-      if (image === undefined || positions === 0) return;
-      const place = places.get(positions) ?? gather(scope.literal(spanPlaces(configuration, storage, span)), spanIndex);
-      places.set(positions, place);
-      scope.assign(decodeStateNames.keys(layer), replaceSlice(image.keys, keys, place, along));
-      scope.assign(decodeStateNames.values(layer), replaceSlice(image.values, values, place, along));
+      if (image === undefined || storage.layout.positions === 0) return;
+      const place = places.get(storage) ?? gather(scope.literal(spanPlaces(configuration, storage, span)), spanIndex);
+      places.set(storage, place);
+      scope.assign(decodeStateNames.keys(layer), writeSpan(storage, image.keys, keys, { place, column }));
+      scope.assign(decodeStateNames.values(layer), writeSpan(storage, image.values, values, { place, column }));
     });
     memory.write(buffers.slice(buffered));
     scope.assign(decodeStateNames.logits, lastLogits);

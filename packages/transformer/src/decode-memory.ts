@@ -1,11 +1,11 @@
-import { add, boolArray, broadcastTo, concat, gather, int32Array, literal, logicalAnd, reshape, type Tensor, type TensorType, type TraceScope } from '@tesserae/core';
+import { add, boolArray, broadcastTo, concat, gather, literal, logicalAnd, reshape, type Tensor, type TensorType, type TraceScope } from '@tesserae/core';
 import { attentionOf } from './blocks/stable.js';
 import { type KeysAndValues, type Stream, shiftPlaces } from './blocks/stack.js';
 import { recentTokens, shiftOne } from './blocks/token-shift.js';
 import { conditionOf } from './condition-choices.js';
-import { choicesOf, headSizeOf, imageLengthOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
+import { choicesOf, headSizeOf, type PriorConfiguration, prefixLengthOf } from './configuration.js';
 import type { ConditionTensors } from './embeddings.js';
-import { type DecodeBatch, firstOfBranch } from './layer-cache.js';
+import { columnsOfPositions, type DecodeBatch, firstOfBranch } from './layer-cache.js';
 import { rotaryTable, rotateHeads } from './stack-shapes.js';
 import type { StreamObserver } from './transformer.js';
 
@@ -87,16 +87,7 @@ export function readMemory(scope: TraceScope, configuration: PriorConfiguration,
   });
   const places = allShiftPlaces(configuration);
   const recents = places.flatMap((place) => state(memoryNames.recent(place)) ?? []);
-  const positions = imageLengthOf(configuration);
-  const columnOf =
-    places.length === 0
-      ? undefined
-      : scope.literal(
-          int32Array(
-            [positions],
-            Int32Array.from({ length: positions }, (_, position) => position % configuration.grid.columns),
-          ),
-        );
+  const columnOf = places.length === 0 ? undefined : scope.literal(columnsOfPositions(configuration));
   const turns = rotaryTable(configuration);
   const prefix = prefixLengthOf(configuration);
   const rotary = turns === undefined ? undefined : [turns.cosines, turns.sines].map((table) => scope.literal(table));

@@ -1,11 +1,12 @@
-import { float32Array, trace } from '@tesserae/core';
+import { float32Array, type HostArray, int32Array, type Tensor, type TraceScope, trace } from '@tesserae/core';
 import { evaluateGraph } from '@tesserae/core/reference';
 import { describe, expect, it } from 'vitest';
 import { tinyConfiguration } from './__fixtures__/tiny-prior.js';
 import { jointMask } from './attention-patterns.js';
+import type { KeysAndValues } from './blocks/stack.js';
 import { cacheLayout, cacheMask } from './cache-layout.js';
 import { type AttentionPattern, type PriorConfiguration, patternNames, prefixLengthOf } from './configuration.js';
-import { beginCache, type CacheStorage, cacheStorage, columnPlaces, type DecodeBatch, spanPlaces } from './layer-cache.js';
+import { beginCache, type CacheStorage, cacheStorage, columnsOfPositions, type DecodeBatch, readPast, spanPlaces, writeSpan } from './layer-cache.js';
 
 const allPatterns = Object.keys(patternNames) as AttentionPattern[];
 const configuration: PriorConfiguration = { ...tinyConfiguration, grid: { rows: 5, columns: 3 }, convolutionKernel: 3 };
@@ -19,26 +20,37 @@ const labelsOf = (first: number, count: number, candidate: number): number[] =>
 
 interface Kept {
   /** What stands before the picture, if it is kept apart. */
-  readonly before: readonly number[];
-  /** By candidate. */
-  readonly image: readonly Float32Array[];
+  readonly before: HostArray | undefined;
+  readonly image: HostArray | undefined;
 }
+
+const run = (build: (scope: TraceScope) => Readonly<Record<string, Tensor | undefined>>): Record<string, HostArray> =>
+  evaluateGraph(
+    trace('cache', (scope) => {
+      for (const [name, value] of Object.entries(build(scope))) if (value !== undefined) scope.output(name, value);
+    }),
+    { inputs: {} },
+  ).outputs;
 
 /** The cache after a beginning of `known` tokens for every candidate. */
 function begin(storage: CacheStorage, batch: DecodeBatch, known: number): Kept {
   const { candidates } = batch;
   const all = float32Array([candidates, 1, prefix + known, 1], Array.from({ length: candidates }, (_, candidate) => labelsOf(0, prefix + known, candidate)).flat());
-  const graph = trace('begin', (scope) => {
-    const { before, image } = beginCache(scope.input('all', all.shape), prefix, storage, batch);
-    if (before !== undefined) scope.output('before', before);
-    if (image !== undefined) scope.output('image', image);
+  const { before, image } = run((scope) => ({ ...beginCache(scope.literal(all), prefix, storage, batch) }));
+  return { before, image };
+}
+
+/** The cache after one more span of every candidate, from the position `start` on. */
+function goOn(storage: CacheStorage, kept: Kept, { candidates, span }: DecodeBatch, start: number): Kept {
+  const { image: whole } = kept;
+  if (whole === undefined || storage.layout.positions === 0) return kept;
+  const own = Array.from({ length: candidates }, (_, candidate) => labelsOf(prefix + start, span, candidate)).flat();
+  const { image } = run((scope) => {
+    const at = (value: number): Tensor => scope.literal(int32Array([], [value]));
+    const where = { place: at(spanPlaces(configuration, storage, span).data[start / span] ?? 0), column: at(start % columns) };
+    return { image: writeSpan(storage, scope.literal(whole), scope.literal(float32Array([1, 1, ...(candidates === 1 ? [] : [candidates]), span, 1], own)), where) };
   });
-  const { before, image } = evaluateGraph(graph, { inputs: { all }, constants: new Map() }).outputs;
-  const length = (image?.data.length ?? 0) / candidates;
-  return {
-    before: Array.from(before?.data ?? []),
-    image: Array.from({ length: candidates }, (_, candidate) => Float32Array.from(image?.data.subarray(candidate * length, (candidate + 1) * length) ?? [])),
-  };
+  return { ...kept, image };
 }
 
 /** The labels that the token `query` of a picture can see through its layer's cache and its own span. */
@@ -46,13 +58,22 @@ function seenThroughCache(
   pattern: AttentionPattern,
   { storage, kept, candidate, query, span }: { storage: CacheStorage; kept: Kept; candidate: number; query: number; span: number },
 ): number[] {
-  const isColumn = storage.layout.kind === 'column';
   const { data, shape } = cacheMask(configuration, pattern, span);
   const mask = data.subarray(query * (shape[1] ?? 0), (query + 1) * (shape[1] ?? 0));
-  const image = Array.from(kept.image[candidate] ?? []);
-  const places = columnPlaces(configuration, storage).data.subarray(query * rows, (query + 1) * rows);
-  const read = [...kept.before, ...(isColumn ? [...image.slice(0, storage.offset), ...Array.from(places, (place) => image[place] ?? 0)] : image)];
-  const ownStart = isColumn ? query : query - (query % span);
+  const pieces = run((scope) => {
+    const both = (array: HostArray | undefined): KeysAndValues | undefined => (array === undefined ? undefined : { keys: scope.literal(array), values: scope.literal(array) });
+    const column = scope.literal(int32Array([], [columnsOfPositions(configuration).data[query] ?? 0]));
+    return Object.fromEntries(
+      readPast(storage, both(kept.before), both(kept.image))
+        .at(column)
+        .map(({ keys }, index) => [index, keys]),
+    );
+  });
+  const read = Object.values(pieces).flatMap(({ data, shape }) => {
+    const length = shape[shape.length - 2] ?? 0;
+    return Array.from(data).slice(...(data.length === length ? [0] : [candidate * length, (candidate + 1) * length]));
+  });
+  const ownStart = storage.layout.kind === 'column' ? query : query - (query % span);
   const own = labelsOf(prefix + ownStart, mask.length - read.length, candidate);
   return [...read, ...own].flatMap((label, index) => (mask[index] ? [label] : [])).sort((a, b) => a - b);
 }
@@ -74,15 +95,14 @@ describe.each(allPatterns)('the cache of %s attention', (pattern) => {
   ])('shows what the joint mask shows, in spans of %i tokens after a beginning of %i, to each of %i candidates', (span, known, candidates) => {
     const batch = { candidates, branches: 1, span };
     const storage = cacheStorage(configuration, cacheLayout(configuration, pattern, span), batch);
-    const kept = begin(storage, batch, known);
+    let kept = begin(storage, batch, known);
     for (let start = known; start < positions; start += span) {
       for (let candidate = 0; candidate < candidates; candidate += 1) {
         for (let query = start; query < start + span; query += 1) {
           expect(seenThroughCache(pattern, { storage, kept, candidate, query, span })).toEqual(seenByMask(query, candidate));
         }
-        const place = spanPlaces(configuration, storage, span).data[start / span] ?? 0;
-        if (storage.layout.positions > 0) kept.image[candidate]?.set(labelsOf(prefix + start, span, candidate), place);
       }
+      kept = goOn(storage, kept, batch, start);
     }
   });
 });

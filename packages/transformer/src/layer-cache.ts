@@ -8,6 +8,7 @@ import {
   literal,
   matMul,
   pad,
+  replaceSlice,
   reshape,
   type Shape,
   sliceAxis,
@@ -36,7 +37,10 @@ export interface CacheStorage {
   readonly layout: CacheLayout;
   /** [branches, heads, prefix, headSize]; none where `image` begins with it. */
   readonly before: Shape | undefined;
-  /** [branches, heads, prefix + positions, headSize] for one candidate, [branches, heads, candidates, positions, headSize] for more; none where nothing is kept. */
+  /**
+   * [branches, heads, prefix + positions, headSize] for one candidate, [branches, heads, candidates, positions, headSize] for more; none where nothing
+   * is kept. Of columns [branches, heads, (candidates,) columns, rows, headSize]: a column, which every token reads, lies in one piece.
+   */
   readonly image: Shape | undefined;
   /** Where the first image position lies in `image`. */
   readonly offset: number;
@@ -44,11 +48,13 @@ export interface CacheStorage {
 
 export function cacheStorage(configuration: PriorConfiguration, layout: CacheLayout, { candidates, branches }: DecodeBatch): CacheStorage {
   const prefix = prefixLengthOf(configuration);
-  const { heads } = configuration;
+  const { heads, grid } = configuration;
   const headSize = headSizeOf(configuration);
+  const before = [branches, heads, prefix, headSize];
+  if (layout.kind === 'column') return { layout, before, image: [branches, heads, ...(candidates === 1 ? [] : [candidates]), grid.columns, grid.rows, headSize], offset: 0 };
   if (candidates === 1) return { layout, before: undefined, image: [branches, heads, prefix + layout.positions, headSize], offset: prefix };
   const image = layout.positions === 0 ? undefined : [branches, heads, candidates, layout.positions, headSize];
-  return { layout, before: [branches, heads, prefix, headSize], image, offset: 0 };
+  return { layout, before, image, offset: 0 };
 }
 
 /** Keys, or values, of one token for every candidate as a piece of one position: [branches, heads, candidates, headSize] → [branches, heads, (candidates,) 1, headSize]. */
@@ -72,24 +78,32 @@ function beginImage(all: Tensor, prefix: number, positions: number): Tensor {
   return latest === 0 ? older : concat([sliceAxis(all, 2, prefix + known - latest, latest), older], 2);
 }
 
+/** Positions as they are kept (`CacheStorage.image`): [rows, heads, positions, headSize] → the same, or [rows, heads, columns, rows, headSize]. */
+function byColumn(x: Tensor, { layout, image = [] }: CacheStorage): Tensor {
+  if (layout.kind !== 'column') return x;
+  const [rows = 0, heads = 0, , headSize = 0] = x.shape;
+  const [columns = 0, length = 0] = image.slice(-3);
+  return transpose(reshape(x, [rows, heads, length, columns, headSize]), [0, 1, 3, 2, 4]);
+}
+
 /**
  * The first cache after a forward pass over the beginning: [rows, heads, prefix + known, headSize], where the rows are
  * branches, or branches·candidates if the candidates begin differently.
  */
-export function beginCache(
-  all: Tensor,
-  prefix: number,
-  { layout: { positions }, image }: CacheStorage,
-  { candidates, branches }: DecodeBatch,
-): { readonly before?: Tensor; readonly image?: Tensor } {
-  const [rows = 0, heads = 0, , headSize = 0] = all.shape;
+export function beginCache(all: Tensor, prefix: number, storage: CacheStorage, { candidates, branches }: DecodeBatch): { readonly before?: Tensor; readonly image?: Tensor } {
+  const {
+    layout: { positions },
+    image,
+  } = storage;
   const before = sliceAxis(all, 2, 0, prefix);
-  if (candidates === 1) return { image: positions === 0 ? before : concat([before, beginImage(all, prefix, positions)], 2) };
+  if (storage.before === undefined) return { image: positions === 0 ? before : concat([before, beginImage(all, prefix, positions)], 2) };
   const ofBranch = { before: firstOfBranch(before, branches) };
   if (image === undefined) return ofBranch;
-  const begun = beginImage(all, prefix, positions);
-  if (rows === branches) return { ...ofBranch, image: broadcastTo(reshape(begun, [branches, heads, 1, positions, headSize]), image) };
-  return { ...ofBranch, image: transpose(reshape(begun, [branches, candidates, heads, positions, headSize]), [0, 2, 1, 3, 4]) };
+  const begun = byColumn(beginImage(all, prefix, positions), storage);
+  if (candidates === 1) return { ...ofBranch, image: begun };
+  const [rows = 0, heads = 0, ...kept] = begun.shape;
+  if (rows === branches) return { ...ofBranch, image: broadcastTo(reshape(begun, [branches, heads, 1, ...kept]), image) };
+  return { ...ofBranch, image: transpose(reshape(begun, [branches, candidates, heads, ...kept]), [0, 2, 1, ...kept.map((_, axis) => axis + 3)]) };
 }
 
 /** What all candidates of a branch have alike: [branches or branches·candidates, …] → [branches, …]. */
@@ -98,47 +112,58 @@ export function firstOfBranch(x: Tensor, branches: number): Tensor {
   return rows === branches ? x : reshape(sliceAxis(reshape(x, [branches, rows / branches, ...rest]), 1, 0, 1), [branches, ...rest]);
 }
 
-/** Where in the cache each token's column lies: int32 [positions, rows]. */
-export function columnPlaces(configuration: PriorConfiguration, { offset }: CacheStorage): HostArrayOf<'int32'> {
-  const { rows, columns } = configuration.grid;
+/** The column that each image position stands in: int32 [positions]. */
+export function columnsOfPositions(configuration: PriorConfiguration): HostArrayOf<'int32'> {
   const positions = imageLengthOf(configuration);
   return int32Array(
-    [positions, rows],
-    Int32Array.from({ length: positions * rows }, (_, index) => offset + (index % rows) * columns + (Math.floor(index / rows) % columns)),
+    [positions],
+    Int32Array.from({ length: positions }, (_, position) => position % configuration.grid.columns),
   );
 }
 
-/** Where in the cache each span's tokens go: int32 [spans]. They are written over a part of it, which an engine can do in place. */
-export function spanPlaces(configuration: PriorConfiguration, { layout: { positions }, offset }: CacheStorage, span: number): HostArrayOf<'int32'> {
+/** Where in the cache each span's tokens go, of columns the row: int32 [spans]. */
+export function spanPlaces(configuration: PriorConfiguration, { layout, offset }: CacheStorage, span: number): HostArrayOf<'int32'> {
   const spans = imageLengthOf(configuration) / span;
+  const placeOf = (start: number): number => (layout.kind === 'column' ? Math.floor(start / configuration.grid.columns) : start % layout.positions);
   return int32Array(
     [spans],
-    Int32Array.from({ length: spans }, (_, index) => offset + (positions === 0 ? 0 : (index * span) % positions)),
+    Int32Array.from({ length: spans }, (_, index) => offset + (layout.positions === 0 ? 0 : placeOf(index * span))),
   );
 }
 
 /** One layer's keys and values before the span, as a decoding program reads them. */
 export interface PastReader {
-  /** The pieces that the token at `position` reads, in the mask's order: [branches, heads, (candidates,) length, headSize]. */
-  at(position: Tensor): readonly KeysAndValues[];
+  /** The pieces that a token in `column` reads, in the mask's order: [branches, heads, (candidates,) length, headSize]. */
+  at(column: Tensor): readonly KeysAndValues[];
 }
 
 const mapBoth = ({ keys, values }: KeysAndValues, change: (x: Tensor) => Tensor): KeysAndValues => ({ keys: change(keys), values: change(values) });
 
-/** `before` and `image` are the arrays that `storage` says; `places` is `columnPlaces` on the graph. */
-export function readPast(storage: CacheStorage, before: KeysAndValues | undefined, image: KeysAndValues | undefined, places: Tensor): PastReader {
-  const isColumn = storage.layout.kind === 'column';
-  // Cut once a span, outside the loop; a token's column is a few rows, copied for it.
-  const first = before ?? (isColumn && image !== undefined ? mapBoth(image, (x) => sliceAxis(x, positionAxis(x.shape), 0, storage.offset)) : undefined);
+/** One column of [branches, heads, (candidates,) columns, rows, headSize]. */
+const columnOf = (image: Tensor, column: Tensor): Tensor => gather(image, column, image.shape.length - 3);
+
+/** `before` and `image` are the arrays that `storage` says. */
+export function readPast({ layout }: CacheStorage, before: KeysAndValues | undefined, image: KeysAndValues | undefined): PastReader {
+  const first = before === undefined ? [] : [before];
   return {
-    at(position) {
-      const pieces = first === undefined ? [] : [first];
-      if (image === undefined) return pieces;
-      if (!isColumn) return [...pieces, image];
-      const column = gather(places, position);
-      return [...pieces, mapBoth(image, (x) => gather(x, column, positionAxis(x.shape)))];
+    at(column) {
+      if (image === undefined) return first;
+      return [...first, layout.kind === 'column' ? mapBoth(image, (x) => columnOf(x, column)) : image];
     },
   };
+}
+
+/**
+ * A cache with the keys, or values, of a span [branches, heads, (candidates,) span, headSize] written over a part of it, which an engine can do in
+ * place. `place` is the span's (`spanPlaces`), `column` its first token's.
+ */
+export function writeSpan({ layout }: CacheStorage, image: Tensor, span: Tensor, { place, column }: { readonly place: Tensor; readonly column: Tensor }): Tensor {
+  const along = positionAxis(span.shape);
+  if (layout.kind !== 'column') return replaceSlice(image, span, place, along);
+  const [columns = 0, rows = 0, headSize = 0] = image.shape.slice(-3);
+  const outer = image.shape.slice(0, -3);
+  if (span.shape[along] === columns) return replaceSlice(image, reshape(span, [...outer, columns, 1, headSize]), place, along + 1);
+  return replaceSlice(image, reshape(replaceSlice(columnOf(image, column), span, place, along), [...outer, 1, rows, headSize]), column, along);
 }
 
 /** The keys, or values, of a span's tokens one behind the other: [span, branches, heads, (candidates,) 1, headSize] → [branches, heads, (candidates,) span, headSize]. */

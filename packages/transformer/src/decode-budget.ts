@@ -1,5 +1,6 @@
 import { bytesPerElement, sizeOf, type TensorType, TesseraeError } from '@tesserae/core';
-import { choicesOf, headSizeOf, type PriorConfiguration } from './configuration.js';
+import { headSizeOf, type PriorConfiguration } from './configuration.js';
+import { layerStorages } from './decode-graph.js';
 import { decodeStateTypes } from './decode-session.js';
 import type { DecodeBatch } from './layer-cache.js';
 
@@ -7,12 +8,13 @@ const bytesOf = ({ shape, dtype }: TensorType): number => sizeOf(shape) * bytesP
 
 /**
  * Bytes that decoding a batch keeps beside the weights: caches, scores and memory between calls, and a span's own keys and
- * values, of which a loop holds the old and the new. What one layer makes and drops again is small beside them.
+ * values or a window, of which a loop holds the old and the new. What one layer makes and drops again is small beside them.
  */
 export function decodeBytes(configuration: PriorConfiguration, batch: DecodeBatch): number {
   const kept = Array.from(decodeStateTypes(configuration, batch).values()).reduce((sum, type) => sum + bytesOf(type), 0);
-  const span = batch.branches * batch.candidates * configuration.heads * batch.span * headSizeOf(configuration) * bytesPerElement.float32;
-  return kept + 4 * choicesOf(configuration).attentionOf.length * span;
+  const position = batch.branches * batch.candidates * configuration.heads * headSizeOf(configuration) * bytesPerElement.float32;
+  const positions = layerStorages(configuration, batch).reduce((sum, { layout }) => sum + (layout.kind === 'window' ? layout.positions : batch.span), 0);
+  return kept + 4 * positions * position;
 }
 
 /** Guidance asks every candidate by two texts. */

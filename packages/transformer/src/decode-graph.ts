@@ -144,8 +144,8 @@ function repeatBranches(x: Tensor, branches: number): Tensor {
 
 interface LayerCache {
   readonly storage: CacheStorage;
-  /** The array that spans are written into, if the layer keeps any. */
-  readonly image: KeysAndValues | undefined;
+  /** The array that spans are written into, or the window that the loop carries. */
+  readonly image: KeysAndValues;
   readonly reader: PastReader;
   /** bool by image position (`cacheMask`). */
   readonly mask: Tensor;
@@ -181,12 +181,11 @@ function layerCaches(scope: TraceScope, configuration: PriorConfiguration, batch
   // Layers of one pattern share its tables: engines then look them up once a token, not once a layer.
   const masks = new Map([...new Set(patterns)].map((pattern) => [pattern, scope.literal(cacheMask(configuration, pattern, batch.span))] as const));
   const storages = layerStorages(configuration, batch);
-  const state = (shape: Shape | undefined, keys: string, values: string): KeysAndValues | undefined =>
-    shape === undefined ? undefined : { keys: scope.state(keys, shape), values: scope.state(values, shape) };
+  const state = (shape: Shape, keys: string, values: string): KeysAndValues => ({ keys: scope.state(keys, shape), values: scope.state(values, shape) });
   return storages.flatMap((storage, layer) => {
     const mask = masks.get(patterns[layer] ?? 'full');
     if (mask === undefined) return [];
-    const before = state(storage.before, decodeStateNames.keysBefore(layer), decodeStateNames.valuesBefore(layer));
+    const before = storage.before === undefined ? undefined : state(storage.before, decodeStateNames.keysBefore(layer), decodeStateNames.valuesBefore(layer));
     const image = state(storage.image, decodeStateNames.keys(layer), decodeStateNames.values(layer));
     return [{ storage, image, reader: readPast(storage, before, image), mask, prefixMask, normalise }];
   });
@@ -218,12 +217,18 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const firstLogits = scope.state(decodeStateNames.logits, logitsShape(configuration, batch));
     const emptyBuffer = broadcastTo(scope.literal(0), [branches, heads, ...(candidates === 1 ? [] : [candidates]), span, shape.headSize]);
     const along = positionAxis(emptyBuffer.shape);
-    // Layers that look at more of the span than their own token carry its keys and values; the others only leave them behind.
-    const carrying = caches.map(({ storage }) => ownPositions(storage.layout, span) > 1);
-    const bufferOf = (layer: number): number => 2 * carrying.slice(0, layer).filter(Boolean).length;
+    // Layers that look at more of the span than their own token carry its keys and values, or their window; the others only leave them behind.
+    const carriedOf = ({ storage: { layout }, image }: LayerCache): readonly Tensor[] => {
+      if (layout.kind === 'window') return [image.keys, image.values];
+      return ownPositions(layout, span) > 1 ? [emptyBuffer, emptyBuffer] : [];
+    };
+    const firstBuffers = caches.map(carriedOf);
+    const bufferOf = (layer: number): number => firstBuffers.slice(0, layer).flat().length;
     const buffered = bufferOf(caches.length);
+    const windows = new Set(caches.map(({ storage }) => storage).filter(({ layout }) => layout.kind === 'window'));
+    const windowPlaces = new Map([...windows].map((storage) => [storage, scope.literal(spanPlaces(configuration, storage, 1))] as const));
 
-    const carriedFirst = [firstLogits, ...Array<Tensor>(buffered).fill(emptyBuffer), ...memory.carried];
+    const carriedFirst = [firstLogits, ...firstBuffers.flat(), ...memory.carried];
     const decoded = loop(scope, span, carriedFirst, (index, [logits = firstLogits, ...buffers]) => {
       const position = add(multiply(spanIndex, span), index);
       const at = { position, column: gather(columns, position) };
@@ -242,13 +247,15 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
           const own = { keys: onePosition(made.keys), values: onePosition(made.values) };
           const cache = caches[layer];
           if (cache === undefined) return made.values;
-          if (carrying[layer] !== true) {
+          if (firstBuffers[layer]?.length === 0) {
             left.push(own.keys, own.values);
             return attendCached(queries, cache, own, at);
           }
-          const buffer = bufferOf(layer);
-          const keys = replaceSlice(buffers[buffer] ?? emptyBuffer, own.keys, index, along);
-          const values = replaceSlice(buffers[buffer + 1] ?? emptyBuffer, own.values, index, along);
+          const [oldKeys = emptyBuffer, oldValues = emptyBuffer] = buffers.slice(bufferOf(layer));
+          const places = windowPlaces.get(cache.storage);
+          const place = places === undefined ? index : gather(places, position);
+          const keys = replaceSlice(oldKeys, own.keys, place, along);
+          const values = replaceSlice(oldValues, own.values, place, along);
           updated.push(keys, values);
           return attendCached(queries, cache, { keys, values }, at);
         },
@@ -263,8 +270,12 @@ export function decodeSpanGraph(configuration: PriorConfiguration, batch: Decode
     const column = gather(columns, multiply(spanIndex, span));
     const places = new Map<CacheStorage, Tensor>();
     caches.forEach(({ image, storage }, layer) => {
-      const [keys = emptyBuffer, values = emptyBuffer] = carrying[layer] === true ? made.splice(0, 2) : left.splice(0, 2).map(joinTokens);
-      if (image === undefined || storage.layout.positions === 0) return;
+      const [keys = emptyBuffer, values = emptyBuffer] = firstBuffers[layer]?.length === 0 ? left.splice(0, 2).map(joinTokens) : made.splice(0, 2);
+      if (storage.layout.kind === 'window') {
+        scope.assign(decodeStateNames.keys(layer), keys);
+        scope.assign(decodeStateNames.values(layer), values);
+        return;
+      }
       const place = places.get(storage) ?? gather(scope.literal(spanPlaces(configuration, storage, span)), spanIndex);
       places.set(storage, place);
       scope.assign(decodeStateNames.keys(layer), writeSpan(storage, image.keys, keys, { place, column }));

@@ -21,7 +21,7 @@ const labelsOf = (first: number, count: number, candidate: number): number[] =>
 interface Kept {
   /** What stands before the picture, if it is kept apart. */
   readonly before: HostArray | undefined;
-  readonly image: HostArray | undefined;
+  readonly image: HostArray;
 }
 
 const run = (build: (scope: TraceScope) => Readonly<Record<string, Tensor | undefined>>): Record<string, HostArray> =>
@@ -32,28 +32,33 @@ const run = (build: (scope: TraceScope) => Readonly<Record<string, Tensor | unde
     { inputs: {} },
   ).outputs;
 
+function made(value: HostArray | undefined): HostArray {
+  if (value === undefined) throw new RangeError('the graph gave no such value');
+  return value;
+}
+
 /** The cache after a beginning of `known` tokens for every candidate. */
 function begin(storage: CacheStorage, batch: DecodeBatch, known: number): Kept {
   const { candidates } = batch;
   const all = float32Array([candidates, 1, prefix + known, 1], Array.from({ length: candidates }, (_, candidate) => labelsOf(0, prefix + known, candidate)).flat());
   const { before, image } = run((scope) => ({ ...beginCache(scope.literal(all), prefix, storage, batch) }));
-  return { before, image };
+  return { before, image: made(image) };
 }
 
 /** The cache after one more span of every candidate, from the position `start` on. */
-function goOn(storage: CacheStorage, kept: Kept, { candidates, span }: DecodeBatch, start: number): Kept {
-  const { image: whole } = kept;
-  if (whole === undefined || storage.layout.positions === 0) return kept;
+function goOn(storage: CacheStorage, { before, image }: Kept, { candidates, span }: DecodeBatch, start: number): Kept {
   const own = Array.from({ length: candidates }, (_, candidate) => labelsOf(prefix + start, span, candidate)).flat();
-  const { image } = run((scope) => {
+  const next = run((scope) => {
     const at = (value: number): Tensor => scope.literal(int32Array([], [value]));
-    const where = { place: at(spanPlaces(configuration, storage, span).data[start / span] ?? 0), column: at(start % columns) };
-    return { image: writeSpan(storage, scope.literal(whole), scope.literal(float32Array([1, 1, ...(candidates === 1 ? [] : [candidates]), span, 1], own)), where) };
+    const tokens = scope.literal(float32Array([1, 1, ...(candidates === 1 ? [] : [candidates]), span, 1], own));
+    return {
+      image: writeSpan(storage, scope.literal(image), tokens, { place: at(spanPlaces(configuration, storage, span).data[start / span] ?? 0), column: at(start % columns) }),
+    };
   });
-  return { ...kept, image };
+  return { before, image: made(next.image) };
 }
 
-/** The labels that the token `query` of a picture can see through its layer's cache and its own span. */
+/** The labels that the token `query` of a picture can see through its layer's cache and its own span, or its window. */
 function seenThroughCache(
   pattern: AttentionPattern,
   { storage, kept, candidate, query, span }: { storage: CacheStorage; kept: Kept; candidate: number; query: number; span: number },
@@ -61,13 +66,10 @@ function seenThroughCache(
   const { data, shape } = cacheMask(configuration, pattern, span);
   const mask = data.subarray(query * (shape[1] ?? 0), (query + 1) * (shape[1] ?? 0));
   const pieces = run((scope) => {
-    const both = (array: HostArray | undefined): KeysAndValues | undefined => (array === undefined ? undefined : { keys: scope.literal(array), values: scope.literal(array) });
+    const both = (array: HostArray): KeysAndValues => ({ keys: scope.literal(array), values: scope.literal(array) });
     const column = scope.literal(int32Array([], [columnsOfPositions(configuration).data[query] ?? 0]));
-    return Object.fromEntries(
-      readPast(storage, both(kept.before), both(kept.image))
-        .at(column)
-        .map(({ keys }, index) => [index, keys]),
-    );
+    const read = readPast(storage, kept.before === undefined ? undefined : both(kept.before), both(kept.image)).at(column);
+    return Object.fromEntries([...read, ...(storage.layout.kind === 'window' ? [both(kept.image)] : [])].map(({ keys }, index) => [index, keys]));
   });
   const read = Object.values(pieces).flatMap(({ data, shape }) => {
     const length = shape[shape.length - 2] ?? 0;
@@ -96,13 +98,18 @@ describe.each(allPatterns)('the cache of %s attention', (pattern) => {
     const batch = { candidates, branches: 1, span };
     const storage = cacheStorage(configuration, cacheLayout(configuration, pattern, span), batch);
     let kept = begin(storage, batch, known);
-    for (let start = known; start < positions; start += span) {
+    // A window takes a token in before it is looked at; of the others a span sees what was kept before it.
+    const isWindow = storage.layout.kind === 'window';
+    const step = isWindow ? 1 : span;
+    for (let start = known; start < positions; start += step) {
+      const next = goOn(storage, kept, { ...batch, span: step }, start);
+      if (isWindow) kept = next;
       for (let candidate = 0; candidate < candidates; candidate += 1) {
-        for (let query = start; query < start + span; query += 1) {
+        for (let query = start; query < start + step; query += 1) {
           expect(seenThroughCache(pattern, { storage, kept, candidate, query, span })).toEqual(seenByMask(query, candidate));
         }
       }
-      kept = goOn(storage, kept, batch, start);
+      kept = next;
     }
   });
 });
@@ -112,10 +119,10 @@ describe('what a cache keeps at the paper’s size', () => {
 
   it.each([
     ['full', 'whole', 1024],
-    ['row', 'ring', 32],
+    ['row', 'window', 33],
     ['column', 'column', 1024],
     ['convolutional', 'ring', 192],
-    ['axialRow', 'ring', 0],
+    ['axialRow', 'window', 32],
     ['axialColumn', 'column', 1024],
     ['convLike', 'ring', 128],
   ] as const)('%s: %s, %i image positions', (pattern, kind, kept) => {
@@ -123,7 +130,7 @@ describe('what a cache keeps at the paper’s size', () => {
   });
 
   it.each([
-    ['row', 257 + 32 + 32],
+    ['row', 257 + 33],
     ['column', 257 + 32 + 1],
     ['convolutional', 257 + 192 + 32],
   ] as const)('a token of %s meets %i keys, whatever its row', (pattern, met) => {

@@ -38,10 +38,10 @@ export interface CacheStorage {
   /** [branches, heads, prefix, headSize]; none where `image` begins with it. */
   readonly before: Shape | undefined;
   /**
-   * [branches, heads, prefix + positions, headSize] for one candidate, [branches, heads, candidates, positions, headSize] for more; none where nothing
-   * is kept. Of columns [branches, heads, (candidates,) columns, rows, headSize]: a column, which every token reads, lies in one piece.
+   * [branches, heads, (prefix +) positions, headSize] for one candidate, [branches, heads, candidates, positions, headSize] for more. Of columns
+   * [branches, heads, (candidates,) columns, rows, headSize]: a column, which every token reads, lies in one piece.
    */
-  readonly image: Shape | undefined;
+  readonly image: Shape;
   /** Where the first image position lies in `image`. */
   readonly offset: number;
 }
@@ -50,11 +50,12 @@ export function cacheStorage(configuration: PriorConfiguration, layout: CacheLay
   const prefix = prefixLengthOf(configuration);
   const { heads, grid } = configuration;
   const headSize = headSizeOf(configuration);
-  const before = [branches, heads, prefix, headSize];
-  if (layout.kind === 'column') return { layout, before, image: [branches, heads, ...(candidates === 1 ? [] : [candidates]), grid.columns, grid.rows, headSize], offset: 0 };
-  if (candidates === 1) return { layout, before: undefined, image: [branches, heads, prefix + layout.positions, headSize], offset: prefix };
-  const image = layout.positions === 0 ? undefined : [branches, heads, candidates, layout.positions, headSize];
-  return { layout, before, image, offset: 0 };
+  if (candidates === 1 && (layout.kind === 'whole' || layout.kind === 'ring')) {
+    return { layout, before: undefined, image: [branches, heads, prefix + layout.positions, headSize], offset: prefix };
+  }
+  const positions = layout.kind === 'column' ? [grid.columns, grid.rows] : [layout.positions];
+  const image = [branches, heads, ...(candidates === 1 ? [] : [candidates]), ...positions, headSize];
+  return { layout, before: [branches, heads, prefix, headSize], image, offset: 0 };
 }
 
 /** Keys, or values, of one token for every candidate as a piece of one position: [branches, heads, candidates, headSize] → [branches, heads, (candidates,) 1, headSize]. */
@@ -79,7 +80,7 @@ function beginImage(all: Tensor, prefix: number, positions: number): Tensor {
 }
 
 /** Positions as they are kept (`CacheStorage.image`): [rows, heads, positions, headSize] → the same, or [rows, heads, columns, rows, headSize]. */
-function byColumn(x: Tensor, { layout, image = [] }: CacheStorage): Tensor {
+function byColumn(x: Tensor, { layout, image }: CacheStorage): Tensor {
   if (layout.kind !== 'column') return x;
   const [rows = 0, heads = 0, , headSize = 0] = x.shape;
   const [columns = 0, length = 0] = image.slice(-3);
@@ -90,19 +91,14 @@ function byColumn(x: Tensor, { layout, image = [] }: CacheStorage): Tensor {
  * The first cache after a forward pass over the beginning: [rows, heads, prefix + known, headSize], where the rows are
  * branches, or branches·candidates if the candidates begin differently.
  */
-export function beginCache(all: Tensor, prefix: number, storage: CacheStorage, { candidates, branches }: DecodeBatch): { readonly before?: Tensor; readonly image?: Tensor } {
-  const {
-    layout: { positions },
-    image,
-  } = storage;
+export function beginCache(all: Tensor, prefix: number, storage: CacheStorage, { candidates, branches }: DecodeBatch): { readonly before?: Tensor; readonly image: Tensor } {
   const before = sliceAxis(all, 2, 0, prefix);
-  if (storage.before === undefined) return { image: positions === 0 ? before : concat([before, beginImage(all, prefix, positions)], 2) };
+  const begun = byColumn(beginImage(all, prefix, storage.layout.positions), storage);
+  if (storage.before === undefined) return { image: concat([before, begun], 2) };
   const ofBranch = { before: firstOfBranch(before, branches) };
-  if (image === undefined) return ofBranch;
-  const begun = byColumn(beginImage(all, prefix, positions), storage);
   if (candidates === 1) return { ...ofBranch, image: begun };
   const [rows = 0, heads = 0, ...kept] = begun.shape;
-  if (rows === branches) return { ...ofBranch, image: broadcastTo(reshape(begun, [branches, heads, 1, ...kept]), image) };
+  if (rows === branches) return { ...ofBranch, image: broadcastTo(reshape(begun, [branches, heads, 1, ...kept]), storage.image) };
   return { ...ofBranch, image: transpose(reshape(begun, [branches, candidates, heads, ...kept]), [0, 2, 1, ...kept.map((_, axis) => axis + 3)]) };
 }
 
@@ -121,17 +117,17 @@ export function columnsOfPositions(configuration: PriorConfiguration): HostArray
   );
 }
 
-/** Where in the cache each span's tokens go, of columns the row: int32 [spans]. */
+/** Where in the cache each span's tokens go, of columns the row; in a window, each token: int32 [spans]. */
 export function spanPlaces(configuration: PriorConfiguration, { layout, offset }: CacheStorage, span: number): HostArrayOf<'int32'> {
   const spans = imageLengthOf(configuration) / span;
   const placeOf = (start: number): number => (layout.kind === 'column' ? Math.floor(start / configuration.grid.columns) : start % layout.positions);
   return int32Array(
     [spans],
-    Int32Array.from({ length: spans }, (_, index) => offset + (layout.positions === 0 ? 0 : placeOf(index * span))),
+    Int32Array.from({ length: spans }, (_, index) => offset + placeOf(index * span)),
   );
 }
 
-/** One layer's keys and values before the span, as a decoding program reads them. */
+/** One layer's keys and values before the span, as a decoding program reads them; a window is not among them, which the loop carries. */
 export interface PastReader {
   /** The pieces that a token in `column` reads, in the mask's order: [branches, heads, (candidates,) length, headSize]. */
   at(column: Tensor): readonly KeysAndValues[];
@@ -143,11 +139,11 @@ const mapBoth = ({ keys, values }: KeysAndValues, change: (x: Tensor) => Tensor)
 const columnOf = (image: Tensor, column: Tensor): Tensor => gather(image, column, image.shape.length - 3);
 
 /** `before` and `image` are the arrays that `storage` says. */
-export function readPast({ layout }: CacheStorage, before: KeysAndValues | undefined, image: KeysAndValues | undefined): PastReader {
+export function readPast({ layout }: CacheStorage, before: KeysAndValues | undefined, image: KeysAndValues): PastReader {
   const first = before === undefined ? [] : [before];
   return {
     at(column) {
-      if (image === undefined) return first;
+      if (layout.kind === 'window') return first;
       return [...first, layout.kind === 'column' ? mapBoth(image, (x) => columnOf(x, column)) : image];
     },
   };

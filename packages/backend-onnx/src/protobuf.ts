@@ -59,7 +59,7 @@ function float(field: number, value: number): Bytes {
 }
 
 /** ONNX's numbers for element types. */
-export const onnxTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
+export const onnxTypes = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 } as const;
 export type OnnxType = keyof typeof onnxTypes;
 
 export type OnnxAttribute =

@@ -12,6 +12,8 @@ export interface Emitter {
   emitMany(type: string, inputs: readonly string[], outputs: number, attributes?: Readonly<Record<string, OnnxAttribute>>): string[];
   /** An array of the graph as an initializer. */
   array(array: HostArray): string;
+  /** Bytes as an initializer of this name, made the first time that it is asked for; gives the name. */
+  bytes(name: string, type: OnnxType, shape: Shape, make: () => Uint8Array): string;
   /** Whole numbers as ONNX wants them for shapes and axes. */
   integers(values: readonly number[], shape?: Shape): string;
   /** `size` copies of a number. */
@@ -67,6 +69,11 @@ export function createEmitter(initializers: OnnxInitializer[], contrib: boolean,
         return output;
       },
       array: (array) => add(onnxTypeOf[array.dtype], array.shape, bytesOf(array.data)),
+      bytes(own, type, shape, make) {
+        if (!known.has(own)) initializers.push({ name: own, type, shape, content: { data: make() } });
+        known.set(own, own);
+        return own;
+      },
       integers: (values, shape = [values.length]) => add('int64', shape, bytesOf(BigInt64Array.from(values, (value) => BigInt(value))), `${shape}|${values}`),
       fill(shape, dtype, value) {
         const scalar = dtype === 'float32' ? bytesOf(Float32Array.of(value)) : dtype === 'int32' ? bytesOf(Int32Array.of(value)) : Uint8Array.of(value);

@@ -76,7 +76,7 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
       const [left = '', right = '', added] = operands;
       const matrix = quantised.get(right);
       if (matrix !== undefined) {
-        names.push(emitQuantisedProduct(emitter, left, matrix, added));
+        names.push(emitQuantisedProduct(emitter, left, nodeAt(graph, a).shape, matrix, added));
         return;
       }
       names.push(emitter.emit('Gemm', operands, { transA: integer(transposeA ? 1 : 0), transB: integer(transposeB ? 1 : 0) }));
@@ -89,7 +89,7 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
     const inputs = node.inputs.map((input) => names[input] ?? '');
     const matrix = quantisedOperand(graph, index, names, quantised);
     if (matrix !== undefined) {
-      names.push(emitQuantisedProduct(emitter, inputs[0] ?? '', matrix));
+      names.push(emitQuantisedProduct(emitter, inputs[0] ?? '', nodeAt(graph, node.inputs[0] ?? 0).shape, matrix));
       return;
     }
     switch (node.operation) {
@@ -124,22 +124,6 @@ function lowerNodes(emitter: Emitter, graph: Graph, inputName: (name: string) =>
   return names;
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
-
-/** The codes and scales of a matrix, as initializers and as what a product names. */
-function bindCodes(name: string, matrix: QuantisedMatrix): { readonly operand: QuantisedOperand; readonly initializers: readonly OnnxInitializer[] } {
-  const { bits, block, rows, columns, codes, scales } = matrix;
-  const blocks = Math.ceil(columns / block);
-  const operand = { matrix, codes: `${name}:codes`, scales: `${name}:scales` };
-  return {
-    operand,
-    initializers: [
-      { name: operand.codes, type: 'uint8', shape: [rows, blocks, (block * bits) / 8], content: { data: codes } },
-      { name: operand.scales, type: 'float32', shape: [rows, blocks], content: { data: bytesOf(scales) } },
-    ],
-  };
-}
-
 /** Where a constant's elements are; or, for one of `productConstants`, the codes that stand for it. */
 export type ConstantContent = OnnxInitializer['content'] | { readonly quantised: QuantisedMatrix };
 
@@ -156,9 +140,9 @@ export function lowerGraph(graph: Graph, constants: (name: string) => ConstantCo
     const content = constants(own);
     const name = onnxNames.constant(own);
     if (!('quantised' in content)) return [{ name, type: onnxTypeOf[dtype], shape, content }];
-    const bound = bindCodes(name, content.quantised);
-    quantised.set(name, bound.operand);
-    return bound.initializers;
+    // Each product brings the codes as its operator wants them.
+    quantised.set(name, { name, matrix: content.quantised });
+    return [];
   });
   const inputNames = new Set(leavesOf(graph, 'input').map(({ name }) => name));
   const emitter = createEmitter(initializers, options.contrib, new Set([...inputNames, ...graph.outputs.map(({ name }) => name)]));

@@ -63,6 +63,8 @@ describe.each([8, 4] as const)('products with matrices in %i bits', (bits) => {
     // The last block of a row is not full.
     [3, 40, 16, true],
     [2, 20, 5, false],
+    // More rows than are multiplied one by one.
+    [17, 200, 12, true],
   ] as const)('of [%i, %i] inputs and %i outputs, bias %s, are those of the weights that the codes stand for', async (batch, inputs, features, bias) => {
     const graph = trace('layer', (scope) => scope.output('y', layerOn(scope, scope.input('x', [batch, inputs]), features, bias)));
     const arrays = weightsOf(graph);
@@ -99,6 +101,30 @@ describe.each([8, 4] as const)('products with matrices in %i bits', (bits) => {
     const source = quantiseWeights(weightsFromArrays(weightsOf(graph)), bits, new Set(['table']));
     const ids: HostArray = { dtype: 'int32', shape: [3], data: Int32Array.of(1, 5, 11) };
     expect(relativeError(await run(graph, source, await openOnnx(), { ids }), await run(graph, source, createReferenceBackend(), { ids }))).toBeLessThan(1e-6);
+  });
+});
+
+describe('products of few rows with a matrix in 8 bits', () => {
+  it('give a row the same whatever stands beside it', async () => {
+    const layer = (rows: number): Graph => trace('layer', (scope) => scope.output('y', layerOn(scope, scope.input('x', [rows, 64]), 48, true)));
+    const source = quantiseWeights(weightsFromArrays(weightsOf(layer(1))), 8, new Set(['layer.weight']));
+    // The third row is a hundred times as large: one scale for all would leave the others few steps.
+    const x = float32Array(
+      [4, 64],
+      Float32Array.from(random([4, 64], 'x').data, (value, index) => (Math.floor(index / 64) === 2 ? 100 * value : value)),
+    );
+    const together = await run(layer(4), source, await openOnnx(), { x });
+    for (let row = 0; row < 4; row += 1) {
+      const alone = await run(layer(1), source, await openOnnx(), { x: float32Array([1, 64], x.data.slice(64 * row, 64 * (row + 1)) as Float32Array) });
+      expect(together.slice(48 * row, 48 * (row + 1))).toEqual(alone);
+    }
+  });
+
+  it('lose nothing where all codes and activations are at their largest', async () => {
+    const graph = trace('layer', (scope) => scope.output('y', layerOn(scope, scope.input('x', [1, 256]), 32, false)));
+    const source = quantiseWeights(weightsFromArrays(new Map([['layer.weight', float32Array([32, 256], new Float32Array(32 * 256).fill(0.5))]])), 8, new Set(['layer.weight']));
+    const made = await run(graph, source, await openOnnx(), { x: float32Array([1, 256], new Float32Array(256).fill(1)) });
+    expect(Array.from(made)).toEqual(Array<unknown>(32).fill(expect.closeTo(128, 2)));
   });
 });
 

@@ -13,8 +13,12 @@ import {
 } from '@tesserae/transformer';
 import type { Machine } from './machine.js';
 
-/** Bytes of one number of a matrix that is only multiplied with; the quantised ones share a float32 scale (`quantiseWeights`). */
-const bytesPerWeight: Readonly<Record<WeightPrecision, number>> = { float32: 4, int8: 1 + 4 / quantisedBlock[8], int4: 1 / 2 + 4 / quantisedBlock[4] };
+/** Bytes of one number of a matrix [rows, columns] that is only multiplied with; the quantised ones share a float32 scale (`quantiseWeights`). */
+const bytesPerWeight: Readonly<Record<WeightPrecision, (columns: number) => number>> = {
+  float32: () => 4,
+  int8: (columns) => 1 + 4 / quantisedBlock(8, columns),
+  int4: (columns) => 1 / 2 + 4 / quantisedBlock(4, columns),
+};
 
 export interface DecodingPlan {
   readonly candidates: number;
@@ -40,9 +44,9 @@ export interface DecodingPlan {
 /** Bytes by type, given those of matrices that are only multiplied with and of everything else, both in float32. */
 function byType(reads: readonly LeafReads[], bytesIn: (read: LeafReads) => number): Record<WeightPrecision, number> {
   const isMatrix = ({ readers }: LeafReads): boolean => [...readers].every((reader) => reader === 'matMul');
-  const sum = (wanted: boolean): number => reads.filter((read) => read.kind === 'constant' && isMatrix(read) === wanted).reduce((total, read) => total + bytesIn(read), 0);
-  const [matrices, rest] = [sum(true), sum(false)];
-  const of = (type: WeightPrecision): number => (matrices / 4) * bytesPerWeight[type] + rest;
+  const constants = reads.filter(({ kind }) => kind === 'constant');
+  const share = (read: LeafReads, type: WeightPrecision): number => (isMatrix(read) ? bytesPerWeight[type](read.shape[read.shape.length - 1] ?? 1) / 4 : 1);
+  const of = (type: WeightPrecision): number => constants.reduce((total, read) => total + bytesIn(read) * share(read, type), 0);
   return { float32: of('float32'), int8: of('int8'), int4: of('int4') };
 }
 

@@ -1,12 +1,14 @@
 import { type Graph, type LeafKind, nodeAt, type OperationName } from '../graph/index.js';
 import { prepareGraph } from '../passes/index.js';
+import type { Shape } from '../tensor/index.js';
 import { bytesOf } from './memory.js';
 
 /** How much of a leaf one run of a graph reads. */
 export interface LeafReads {
   readonly kind: LeafKind;
   readonly name: string;
-  /** Of the leaf itself. */
+  readonly shape: Shape;
+  /** Bytes of the leaf itself. */
   readonly size: number;
   /** Read by all its readers together; those in a loop read as often as it runs. */
   readonly bytes: number;
@@ -17,6 +19,7 @@ export interface LeafReads {
 interface Source {
   readonly kind: LeafKind;
   readonly name: string;
+  readonly shape: Shape;
   readonly size: number;
 }
 
@@ -43,7 +46,7 @@ export function leafReads(graph: Graph): LeafReads[] {
         case 'constant': {
           const { name } = node.attributes;
           // An input of a loop's body is what the loop captured or carries; only the former is a leaf of the graph.
-          sources[index] = given !== undefined && node.operation === 'input' ? given.get(name) : { kind: node.operation, name, size: bytesOf(node) };
+          sources[index] = given !== undefined && node.operation === 'input' ? given.get(name) : { kind: node.operation, name, shape: node.shape, size: bytesOf(node) };
           return;
         }
         case 'reshape':

@@ -3,7 +3,8 @@ import type { HostArray } from '../tensor/index.js';
 
 /**
  * A matrix [rows, columns] of whole numbers with a scale for every `block` weights of a row, the last block filled up:
- * weight = (code − 2^(bits−1)) · scale. Two codes of 4 bits share a byte, the lower half first.
+ * weight = (code − 2^(bits−1)) · scale. Two codes of 4 bits share a byte, the lower half first. Those of 8 bits have one scale a row (`block` is
+ * `columns`), and lie no further than `quantisedReach[8]` from the middle.
  */
 export interface QuantisedMatrix {
   readonly bits: 4 | 8;

@@ -1,6 +1,6 @@
 export { checkModelWeights } from './check-model-weights.js';
 export { type ModelIndex, type ModelPart, parseModelIndex } from './model-folder.js';
-export { dequantiseMatrix, quantisedBlock, quantiseMatrix, quantiseWeights } from './quantised.js';
+export { dequantiseMatrix, quantisedBlock, quantisedReach, quantiseMatrix, quantiseWeights } from './quantised.js';
 export {
   decodeSafetensor,
   type EncodeSafetensorsOptions,

@@ -104,19 +104,23 @@ describe.each([8, 4] as const)('products with matrices in %i bits', (bits) => {
   });
 });
 
-describe('products of few rows with a matrix in 8 bits', () => {
-  it('give a row the same whatever stands beside it', async () => {
+describe('products with a matrix in 8 bits', () => {
+  it.each([4, 20])('give each of %i rows the same as alone', async (count) => {
     const layer = (rows: number): Graph => trace('layer', (scope) => scope.output('y', layerOn(scope, scope.input('x', [rows, 64]), 48, true)));
     const source = quantiseWeights(weightsFromArrays(weightsOf(layer(1))), 8, new Set(['layer.weight']));
     // The third row is a hundred times as large: one scale for all would leave the others few steps.
     const x = float32Array(
-      [4, 64],
-      Float32Array.from(random([4, 64], 'x').data, (value, index) => (Math.floor(index / 64) === 2 ? 100 * value : value)),
+      [count, 64],
+      Float32Array.from(random([count, 64], 'x').data, (value, index) => (Math.floor(index / 64) === 2 ? 100 * value : value)),
     );
-    const together = await run(layer(4), source, await openOnnx(), { x });
-    for (let row = 0; row < 4; row += 1) {
+    const together = await run(layer(count), source, await openOnnx(), { x });
+    for (let row = 0; row < count; row += 1) {
       const alone = await run(layer(1), source, await openOnnx(), { x: float32Array([1, 64], x.data.slice(64 * row, 64 * (row + 1)) as Float32Array) });
-      expect(together.slice(48 * row, 48 * (row + 1))).toEqual(alone);
+      alone.forEach((value, index) => {
+        const found = together[48 * row + index] ?? Number.NaN;
+        if (count === 4) expect(found).toBe(value);
+        else expect(Math.abs(found - value)).toBeLessThan(1e-6 * (1 + Math.abs(value)));
+      });
     }
   });
 

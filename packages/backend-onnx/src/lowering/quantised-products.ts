@@ -1,4 +1,5 @@
 import { type Graph, nodeAt, type QuantisedMatrix, type Shape, sizeOf } from '@tesserae/core';
+import { type OnnxType, onnxTypes } from '../protobuf.js';
 import { type Emitter, integer } from './emitter.js';
 
 /** Names of a graph's constants that are nothing but the weights of layers, [batch, in]·[out, in]ᵀ: those that may be codes. */
@@ -48,66 +49,84 @@ export interface QuantisedOperand {
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
-/** Weights that share a scale in `MatMulNBits`, where they are less than a row: it knows no blocks of any length. */
-const longestBlock = 128;
-
-/** Codes of 8 bits with one scale a row, filled up to whole blocks. */
-function filledCodes({ rows, columns, codes }: QuantisedMatrix): Uint8Array {
-  const length = Math.ceil(columns / longestBlock) * longestBlock;
-  const filled = new Uint8Array(rows * length).fill(128);
-  for (let row = 0; row < rows; row += 1) filled.set(codes.subarray(row * columns, (row + 1) * columns), row * length);
-  return filled;
-}
-
-/** x·matrixᵀ (+ bias) by the operator that multiplies 8-bit blocks of x, rounded row by row (accuracy level 4: the fast one on CPUs). */
+/** x·matrixᵀ (+ bias) for blocks of codes: the operator multiplies 8-bit blocks of x, rounded row by row (accuracy level 4: the fast one on CPUs). */
 function emitBlockProduct(emitter: Emitter, x: string, { matrix, name }: QuantisedOperand, bias?: string): string {
-  const { rows, columns, bits, codes, scales } = matrix;
-  const block = bits === 8 ? longestBlock : matrix.block;
+  const { rows, columns, bits, block, codes, scales } = matrix;
   const blocks = Math.ceil(columns / block);
-  // A row's one scale stands for each of its blocks.
-  const scaleOf = (place: number): number => scales[bits === 8 ? Math.floor(place / blocks) : place] ?? 0;
   const operands = [
-    emitter.bytes(`${name}:codes`, 'uint8', [rows, blocks, (block * bits) / 8], () => (bits === 8 ? filledCodes(matrix) : codes)),
-    emitter.bytes(`${name}:scales`, 'float32', [rows, blocks], () => bytesOf(Float32Array.from({ length: rows * blocks }, (_, place) => scaleOf(place)))),
+    emitter.bytes(`${name}:codes`, 'uint8', [rows, blocks, (block * bits) / 8], () => codes),
+    emitter.bytes(`${name}:scales`, 'float32', [rows, blocks], () => bytesOf(scales)),
   ];
   const attributes = { K: integer(columns), N: integer(rows), bits: integer(bits), block_size: integer(block), accuracy_level: integer(4) };
   return emitter.emit('MatMulNBits', [x, ...operands, ...(bias === undefined ? [] : ['', '', bias])], attributes, 'com.microsoft');
 }
 
 /** Codes [rows, columns] around 128 as signed numbers [columns, rows]. */
-function transposedCodes({ rows, columns, codes }: QuantisedMatrix): Uint8Array {
+function transposedCodes({ rows, columns, codes }: QuantisedMatrix): Int8Array {
   const moved = new Int8Array(rows * columns);
   for (let row = 0; row < rows; row += 1) for (let column = 0; column < columns; column += 1) moved[column * rows + row] = (codes[row * columns + column] ?? 128) - 128;
-  return bytesOf(moved);
+  return moved;
+}
+
+/** Sums of each row's codes. */
+function sumsOfCodes({ rows, columns, codes }: QuantisedMatrix): Int32Array {
+  return Int32Array.from({ length: rows }, (_, row) => codes.subarray(row * columns, (row + 1) * columns).reduce((sum, code) => sum + code - 128, 0));
+}
+
+/** The codes and scales of a matrix with one scale a row, as the operators on whole numbers take them. */
+function emitRowCodes(emitter: Emitter, { matrix, name }: QuantisedOperand): { readonly codes: string; readonly scales: string } {
+  const { rows, columns, scales } = matrix;
+  return {
+    codes: emitter.bytes(`${name}:codes`, 'int8', [columns, rows], () => bytesOf(transposedCodes(matrix))),
+    scales: emitter.bytes(`${name}:scales`, 'float32', [rows], () => bytesOf(scales)),
+  };
 }
 
 /** Up to this many rows each is multiplied alone. */
-const mostRowsApart = 16;
+const mostRowsApart = 8;
 
 /**
- * [count, columns]·matrixᵀ (+ bias), row by row: the operator finds one scale for all that it is given, and a candidate may not depend on those beside
- * it. For few rows it is still the quicker one: 1.2 to 1.7 times for one, twice for 8, which meet the matrix in a cache (2 cores, AVX2, ONNX Runtime 1.30).
+ * Few rows, one by one: the operator finds one scale for all that it is given, and a candidate may not depend on those beside it. It is still quicker than
+ * `MatMulNBits`: 1.2 to 1.7 times for one row, twice for 8, which meet the matrix in a cache (2 cores, AVX2, ONNX Runtime 1.30).
  */
-function emitRowProducts(emitter: Emitter, x: string, { matrix, name }: QuantisedOperand, shape: Shape, bias?: string): string {
-  const { rows, columns, scales } = matrix;
-  const operands = [
-    emitter.bytes(`${name}:transposed`, 'int8', [columns, rows], () => transposedCodes(matrix)),
-    emitter.bytes(`${name}:row-scales`, 'float32', [rows], () => bytesOf(scales)),
-    ...(bias === undefined ? [] : ['', bias]),
-  ];
-  const count = sizeOf(shape.slice(0, -1));
-  const product = (row: string): string => emitter.emit('DynamicQuantizeMatMul', [row, ...operands], {}, 'com.microsoft');
+function emitRowProducts(emitter: Emitter, x: string, operand: QuantisedOperand, count: number, bias: string | undefined): string {
+  const { codes, scales } = emitRowCodes(emitter, operand);
+  const product = (row: string): string => emitter.emit('DynamicQuantizeMatMul', [row, codes, scales, ...(bias === undefined ? [] : ['', bias])], {}, 'com.microsoft');
   if (count === 1) return product(x);
-  const flat = shape.length === 2 ? x : emitter.emit('Reshape', [x, emitter.integers([count, columns])]);
-  const apart = emitter.emitMany('Split', [flat, emitter.integers(Array<number>(count).fill(1))], count, { axis: integer(0) });
-  const made = emitter.emit('Concat', apart.map(product), { axis: integer(0) });
-  return shape.length === 2 ? made : emitter.emit('Reshape', [made, emitter.integers([...shape.slice(0, -1), rows])]);
+  const apart = emitter.emitMany('Split', [x, emitter.integers(Array<number>(count).fill(1))], count, { axis: integer(0) });
+  return emitter.emit('Concat', apart.map(product), { axis: integer(0) });
+}
+
+/** Many rows at once, the same numbers as one by one: each rounded to 0 … 255 by its own smallest and largest, as `DynamicQuantizeLinear` does it. */
+function emitProductOfRows(emitter: Emitter, x: string, operand: QuantisedOperand, bias: string | undefined): string {
+  const number = (value: number): string => emitter.fill([], 'float32', value);
+  const within = (value: string): string => emitter.emit('Clip', [value, number(0), number(255)]);
+  const last = [emitter.integers([-1])];
+  const least = emitter.emit('Min', [emitter.emit('ReduceMin', [x, ...last], { keepdims: integer(1) }), number(0)]);
+  const most = emitter.emit('Max', [emitter.emit('ReduceMax', [x, ...last], { keepdims: integer(1) }), number(0)]);
+  // A row of zeros has no range.
+  const step = emitter.emit('Max', [emitter.emit('Div', [emitter.emit('Sub', [most, least]), number(255)]), number(1e-37)]);
+  const zero = emitter.emit('Round', [within(emitter.emit('Neg', [emitter.emit('Div', [least, step])]))]);
+  const rounded = within(emitter.emit('Add', [emitter.emit('Round', [emitter.emit('Div', [x, step])]), zero]));
+  const as = (value: string, type: OnnxType): string => emitter.emit('Cast', [value], { to: integer(onnxTypes[type]) });
+
+  const { codes, scales } = emitRowCodes(emitter, operand);
+  const { matrix, name } = operand;
+  const sums = emitter.bytes(`${name}:sums`, 'int32', [matrix.rows], () => bytesOf(sumsOfCodes(matrix)));
+  const products = emitter.emit('MatMulInteger', [as(rounded, 'uint8'), codes]);
+  const counted = emitter.emit('Sub', [products, emitter.emit('Mul', [as(zero, 'int32'), sums])]);
+  const made = emitter.emit('Mul', [as(counted, 'float32'), emitter.emit('Mul', [step, scales])]);
+  return bias === undefined ? made : emitter.emit('Add', [made, bias]);
 }
 
 /** x·matrixᵀ (+ bias), x of this shape; activations are rounded to 8 bits too, those of each row by themselves. */
 export function emitQuantisedProduct(emitter: Emitter, x: string, shape: Shape, operand: QuantisedOperand, bias?: string): string {
-  const apart = operand.matrix.bits === 8 && sizeOf(shape.slice(0, -1)) <= mostRowsApart;
-  return apart ? emitRowProducts(emitter, x, operand, shape, bias) : emitBlockProduct(emitter, x, operand, bias);
+  const { bits, rows, columns } = operand.matrix;
+  if (bits === 4) return emitBlockProduct(emitter, x, operand, bias);
+  const count = sizeOf(shape.slice(0, -1));
+  const flat = shape.length === 2 ? x : emitter.emit('Reshape', [x, emitter.integers([count, columns])]);
+  const made = count <= mostRowsApart ? emitRowProducts(emitter, flat, operand, count, bias) : emitProductOfRows(emitter, flat, operand, bias);
+  return shape.length === 2 ? made : emitter.emit('Reshape', [made, emitter.integers([...shape.slice(0, -1), rows])]);
 }
 
 /** Whether a graph's node is a product with `operands`' value on its right. */

@@ -1,19 +1,20 @@
 import {
   broadcastTo,
   concat,
-  float32Array,
   gather,
   type HostArrayOf,
   int32Array,
-  literal,
+  less,
   matMul,
   pad,
   replaceSlice,
   reshape,
   type Shape,
+  slice,
   sliceAxis,
   type Tensor,
   transpose,
+  where,
 } from '@tesserae/core';
 import type { KeysAndValues } from './blocks/stack.js';
 import type { CacheLayout } from './cache-layout.js';
@@ -67,11 +68,21 @@ export function onePosition(x: Tensor): Tensor {
 /** The axis of positions: of [branches, heads, (candidates,) positions, headSize]. */
 export const positionAxis = (shape: Shape): number => shape.length - 2;
 
+/** Zeros that an engine cannot know before x is there: ONNX Runtime would hold a copy for every cache that begins with them, beside the cache. */
+function zerosAfter(x: Tensor, shape: Shape): Tensor {
+  const first = slice(
+    x,
+    x.shape.map(() => 0),
+    x.shape.map(() => 1),
+  );
+  return broadcastTo(where(less(reshape(first, []), 0), 0, 0), shape);
+}
+
 /** The image part of a first cache: [rows, heads, prefix + known, headSize] → [rows, heads, positions, headSize]. */
 function beginImage(all: Tensor, prefix: number, positions: number): Tensor {
   const [rows = 0, heads = 0, length = 0, headSize = 0] = all.shape;
   const known = length - prefix;
-  if (known === 0) return broadcastTo(literal(all.builder, float32Array([], [0])), [rows, heads, positions, headSize]);
+  if (known === 0) return zerosAfter(all, [rows, heads, positions, headSize]);
   if (known <= positions) return pad(sliceAxis(all, 2, prefix, known), [0, 0, 0, 0], [0, 0, positions - known, 0]);
   // A ring that has been gone round: the latest tokens lie from its beginning on, older ones behind them.
   const latest = known % positions;

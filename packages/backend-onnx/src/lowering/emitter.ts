@@ -12,8 +12,8 @@ export interface Emitter {
   emitMany(type: string, inputs: readonly string[], outputs: number, attributes?: Readonly<Record<string, OnnxAttribute>>): string[];
   /** An array of the graph as an initializer. */
   array(array: HostArray): string;
-  /** Bytes as an initializer of this name, made the first time that it is asked for; gives the name. */
-  bytes(name: string, type: OnnxType, shape: Shape, make: () => Uint8Array): string;
+  /** Elements as an initializer of this name, made the first time that it is asked for; gives the name. */
+  elements(name: string, type: OnnxType, shape: Shape, make: () => ArrayBufferView): string;
   /** Whole numbers as ONNX wants them for shapes and axes. */
   integers(values: readonly number[], shape?: Shape): string;
   /** `size` copies of a number. */
@@ -69,8 +69,8 @@ export function createEmitter(initializers: OnnxInitializer[], contrib: boolean,
         return output;
       },
       array: (array) => add(onnxTypeOf[array.dtype], array.shape, bytesOf(array.data)),
-      bytes(own, type, shape, make) {
-        if (!known.has(own)) initializers.push({ name: own, type, shape, content: { data: make() } });
+      elements(own, type, shape, make) {
+        if (!known.has(own)) initializers.push({ name: own, type, shape, content: { data: bytesOf(make()) } });
         known.set(own, own);
         return own;
       },

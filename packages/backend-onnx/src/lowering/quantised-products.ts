@@ -47,15 +47,13 @@ export interface QuantisedOperand {
   readonly matrix: QuantisedMatrix;
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
-
 /** x·matrixᵀ (+ bias) for blocks of codes: the operator multiplies 8-bit blocks of x, rounded row by row (accuracy level 4: the fast one on CPUs). */
 function emitBlockProduct(emitter: Emitter, x: string, { matrix, name }: QuantisedOperand, bias?: string): string {
   const { rows, columns, bits, block, codes, scales } = matrix;
   const blocks = Math.ceil(columns / block);
   const operands = [
-    emitter.bytes(`${name}:codes`, 'uint8', [rows, blocks, (block * bits) / 8], () => codes),
-    emitter.bytes(`${name}:scales`, 'float32', [rows, blocks], () => bytesOf(scales)),
+    emitter.elements(`${name}:codes`, 'uint8', [rows, blocks, (block * bits) / 8], () => codes),
+    emitter.elements(`${name}:scales`, 'float32', [rows, blocks], () => scales),
   ];
   const attributes = { K: integer(columns), N: integer(rows), bits: integer(bits), block_size: integer(block), accuracy_level: integer(4) };
   return emitter.emit('MatMulNBits', [x, ...operands, ...(bias === undefined ? [] : ['', '', bias])], attributes, 'com.microsoft');
@@ -70,15 +68,17 @@ function transposedCodes({ rows, columns, codes }: QuantisedMatrix): Int8Array {
 
 /** Sums of each row's codes. */
 function sumsOfCodes({ rows, columns, codes }: QuantisedMatrix): Int32Array {
-  return Int32Array.from({ length: rows }, (_, row) => codes.subarray(row * columns, (row + 1) * columns).reduce((sum, code) => sum + code - 128, 0));
+  const sums = new Int32Array(rows).fill(-128 * columns);
+  for (let row = 0; row < rows; row += 1) for (let column = 0; column < columns; column += 1) sums[row] = (sums[row] ?? 0) + (codes[row * columns + column] ?? 128);
+  return sums;
 }
 
 /** The codes and scales of a matrix with one scale a row, as the operators on whole numbers take them. */
 function emitRowCodes(emitter: Emitter, { matrix, name }: QuantisedOperand): { readonly codes: string; readonly scales: string } {
   const { rows, columns, scales } = matrix;
   return {
-    codes: emitter.bytes(`${name}:codes`, 'int8', [columns, rows], () => bytesOf(transposedCodes(matrix))),
-    scales: emitter.bytes(`${name}:scales`, 'float32', [rows], () => bytesOf(scales)),
+    codes: emitter.elements(`${name}:codes`, 'int8', [columns, rows], () => transposedCodes(matrix)),
+    scales: emitter.elements(`${name}:scales`, 'float32', [rows], () => scales),
   };
 }
 
@@ -97,7 +97,7 @@ function emitRowProducts(emitter: Emitter, x: string, operand: QuantisedOperand,
   return emitter.emit('Concat', apart.map(product), { axis: integer(0) });
 }
 
-/** Many rows at once, the same numbers as one by one: each rounded to 0 … 255 by its own smallest and largest, as `DynamicQuantizeLinear` does it. */
+/** Many rows at once, the same numbers as one by one up to the last rounding: each rounded to 0 … 255 by its own smallest and largest, as `DynamicQuantizeLinear` does it. */
 function emitProductOfRows(emitter: Emitter, x: string, operand: QuantisedOperand, bias: string | undefined): string {
   const number = (value: number): string => emitter.fill([], 'float32', value);
   const within = (value: string): string => emitter.emit('Clip', [value, number(0), number(255)]);
@@ -112,7 +112,7 @@ function emitProductOfRows(emitter: Emitter, x: string, operand: QuantisedOperan
 
   const { codes, scales } = emitRowCodes(emitter, operand);
   const { matrix, name } = operand;
-  const sums = emitter.bytes(`${name}:sums`, 'int32', [matrix.rows], () => bytesOf(sumsOfCodes(matrix)));
+  const sums = emitter.elements(`${name}:sums`, 'int32', [matrix.rows], () => sumsOfCodes(matrix));
   const products = emitter.emit('MatMulInteger', [as(rounded, 'uint8'), codes]);
   const counted = emitter.emit('Sub', [products, emitter.emit('Mul', [as(zero, 'int32'), sums])]);
   const made = emitter.emit('Mul', [as(counted, 'float32'), emitter.emit('Mul', [step, scales])]);
